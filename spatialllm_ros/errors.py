@@ -1,0 +1,78 @@
+"""The exception tree. Every message says what was expected, what was found and what to do.
+
+SpatialLLMError
+├── ConfigError                 a parameter, recipe or file that says something impossible
+├── BundleError                 a model bundle that is missing, truncated, altered or foreign
+├── EngineError                 an engine that cannot be loaded or that failed while running
+├── GeometryError               points or directions for which the asked quantity does not exist
+├── SceneError                  a scene that cannot be rendered, read or written
+├── TrainingGateError           a training stage that did not reach what the next one needs
+└── InputError                  something a caller sent
+    ├── QuestionError           an empty, oversized or unreadable question
+    ├── ImageError              an image whose size, encoding or data do not fit together
+    ├── UnknownCameraError      a camera name that is not configured
+    ├── NoFrameError            no image has arrived yet
+    ├── StaleFrameError         the newest image is older than allowed
+    └── UncalibratedCameraError a metric answer was asked of a camera without intrinsics
+AnswerParseError is a SpatialLLMError: the model's words do not follow the answer grammar.
+"""
+
+
+class SpatialLLMError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class ConfigError(SpatialLLMError):
+    """A parameter, recipe or file says something impossible."""
+
+
+class BundleError(SpatialLLMError):
+    """A model bundle is missing, truncated, altered or made for something else."""
+
+
+class EngineError(SpatialLLMError):
+    """An inference engine cannot be loaded or failed while running."""
+
+
+class GeometryError(SpatialLLMError):
+    """Points or directions for which the asked quantity does not exist."""
+
+
+class SceneError(SpatialLLMError):
+    """A scene cannot be rendered, read or written."""
+
+
+class TrainingGateError(SpatialLLMError):
+    """A training stage did not reach what the next stage needs."""
+
+
+class AnswerParseError(SpatialLLMError):
+    """The model's words do not follow the answer grammar."""
+
+
+class InputError(SpatialLLMError):
+    """Something a caller sent cannot be used."""
+
+
+class QuestionError(InputError):
+    """A question is empty, too long or not text."""
+
+
+class ImageError(InputError):
+    """An image's size, encoding and data do not fit together."""
+
+
+class UnknownCameraError(InputError):
+    """A camera name is not one of the configured ones."""
+
+
+class NoFrameError(InputError):
+    """No image has arrived from the camera yet."""
+
+
+class StaleFrameError(InputError):
+    """The newest image is older than the caller allows."""
+
+
+class UncalibratedCameraError(InputError):
+    """A metric answer was asked of a camera whose intrinsics are unknown."""
