@@ -1,0 +1,37 @@
+"""Render simulated worlds into scene shards.
+
+python training/render_scenes.py --out data/train --split train --count 40000 --processes 2
+python training/render_scenes.py --preview out/preview.png --seed 0
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from spatialllm_ros.scenes.rendering import SPLIT_SEEDS, RenderRequest, render_scenes
+
+
+def main() -> None:
+    """Parse the command line and render."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--out', type=Path, help='folder for the shards')
+    parser.add_argument('--split', choices=list(SPLIT_SEEDS), default='train')
+    parser.add_argument('--count', type=int, default=1000)
+    parser.add_argument('--seed', type=int, help='first seed (default: the first of the split)')
+    parser.add_argument('--processes', type=int, default=1)
+    parser.add_argument('--preview', type=Path, help='write a contact sheet with the truth drawn')
+    args = parser.parse_args()
+    seed = SPLIT_SEEDS[args.split].start if args.seed is None else args.seed
+    if args.preview is not None:
+        from spatialllm_ros.scenes.preview import write_preview  # noqa: PLC0415
+
+        write_preview(args.preview, seed)
+        print(f'wrote {args.preview}')
+    if args.out is not None:
+        request = RenderRequest(args.out, args.split, seed, args.count, processes=args.processes)
+        print(f'rendered {render_scenes(request)} scenes into {args.out}')
+
+
+if __name__ == '__main__':
+    main()
