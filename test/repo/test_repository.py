@@ -3,6 +3,7 @@
 import ast
 import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ('spatialllm_ros', 'training', 'export', 'launch', 'test', 'tools')
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob('*.py'))
 LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.py'))
+ROS_FOLDERS = {('spatialllm_ros', 'node'), ('spatialllm_ros', 'demo')}
 MANIFEST = ElementTree.parse(ROOT / 'package.xml').getroot()
 
 # Imports that need no entry in package.xml: from wheels alone, or this package itself.
@@ -101,7 +103,7 @@ def test_imports_of_the_node_are_declared():
     }
     imported = set()
     for path in SOURCES:
-        if path.parent.name in {'node', 'demo', 'launch'}:
+        if path.relative_to(ROOT).parts[:2] in ROS_FOLDERS or path in LAUNCH_FILES:
             for node in ast.walk(tree(path)):
                 if isinstance(node, ast.Import):
                     imported |= {alias.name.split('.')[0] for alias in node.names}
@@ -168,3 +170,16 @@ def test_launch_files_are_pure(path: Path):
     }
     assert not called & {'eval', 'exec', 'open', 'system', 'run', 'Popen', 'check_output'}
     assert 'subprocess' not in path.read_text(encoding='utf-8')
+
+
+def test_committed_files_stay_small():
+    """A clone stays quick: the bundle has 40 MB, any other file 6 MB."""
+    listed = subprocess.run(
+        ['git', 'ls-files'], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    sizes = {name: (ROOT / name).stat().st_size for name in listed.stdout.splitlines()}
+    bundle = sum(size for name, size in sizes.items() if name.startswith('models/nano/'))
+    assert bundle <= 40e6
+    assert [
+        name for name, size in sizes.items() if size > 6e6 and 'models/nano/' not in name
+    ] == []

@@ -1,0 +1,79 @@
+"""Start the node on a camera.
+
+ros2 launch spatialllm_ros spatialllm.launch.py image:=/my/camera/image_raw
+
+What is not given here or in params_file keeps the node's own value.
+"""
+
+from pathlib import PurePosixPath
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments, choose the Fast DDS profile and start the node."""
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'image', default_value='image', description='topic of the camera images'
+            ),
+            DeclareLaunchArgument(
+                'camera_info',
+                default_value='',
+                description="topic of the camera's intrinsics; empty: camera_info beside image",
+            ),
+            DeclareLaunchArgument(
+                'bundle',
+                default_value='',
+                description="folder of the model; empty: the node's own choice",
+            ),
+            DeclareLaunchArgument(
+                'params_file', default_value='', description='YAML file with node parameters'
+            ),
+            *fast_dds_profile(),
+            OpaqueFunction(function=spatialllm_node),
+        ]
+    )
+
+
+def fast_dds_profile() -> list[SetEnvironmentVariable]:
+    """Give camera images room in shared memory, unless the user has a profile already."""
+    profile = PathJoinSubstitution([FindPackageShare('spatialllm_ros'), 'config/fastdds_shm.xml'])
+    # Fast DDS renamed the variable in 3.0.
+    names = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+    return [
+        SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
+        for name in names
+    ]
+
+
+def spatialllm_node(context: LaunchContext) -> list[LifecycleNode]:
+    """Describe the node, with the parameters and topics that were given."""
+    image, camera_info, bundle, params_file = (
+        LaunchConfiguration(name).perform(context)
+        for name in ('image', 'camera_info', 'bundle', 'params_file')
+    )
+    parameters: list[object] = [params_file] if params_file else []
+    if bundle:
+        parameters.append({'bundle': ParameterValue(bundle, value_type=str)})
+    beside_image = str(PurePosixPath(image).with_name('camera_info'))
+    return [
+        LifecycleNode(
+            package='spatialllm_ros',
+            executable='spatialllm_node',
+            name='spatialllm',
+            namespace='',
+            output='screen',
+            parameters=parameters,
+            remappings=[
+                ('image', image),
+                ('image/compressed', f'{image}/compressed'),
+                ('camera_info', camera_info or beside_image),
+            ],
+        )
+    ]
