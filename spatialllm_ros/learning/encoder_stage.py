@@ -11,6 +11,7 @@ from spatialllm_ros.learning.loop import Batch, Stage
 from spatialllm_ros.learning.object_targets import MIRROR_SIGNS
 from spatialllm_ros.learning.probing import (
     DenseProbe,
+    DenseTruth,
     dense_truth,
     probing_loss,
     probing_scores,
@@ -29,11 +30,12 @@ class EncoderStage(nn.Module):
     """The model's vision part with the probing heads on top."""
 
     def __init__(self, model: SpatialLLMForConditionalGeneration) -> None:
-        """Wrap the towers of a model, which are trained in place."""
+        """Wrap a model, whose towers are trained in place and whose other parts rest."""
         super().__init__()
         config = model.config
-        self.towers = model.vision_towers
-        self.features = model.vision_features
+        self.model = model
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad = name.startswith('vision_towers.')
         self.probe = DenseProbe(sum(part.hidden_size for part in config.vision_configs))
         rows, columns = config.image_rows, config.image_columns
         centres = token_centres_px(2, 2, rows, columns)
@@ -46,9 +48,9 @@ class EncoderStage(nn.Module):
         outputs, truth = self.probed(batch)
         return {'total': probing_loss(outputs, truth)}
 
-    def probed(self, batch: Batch):  # noqa: ANN201
+    def probed(self, batch: Batch) -> tuple[tuple[torch.Tensor, ...], DenseTruth]:
         """Return what the heads read and what they should have read."""
-        tokens = self.features(batch['pixels'], batch['camera'])
+        tokens = self.model.vision_features(batch['pixels'], batch['camera'])
         truth = dense_truth(batch['shares'], batch['labels'], batch['targets'], self.positions)
         return self.probe(tokens), truth
 

@@ -95,6 +95,18 @@ def run_stage(stage: Stage, config: LoopConfig, folder: Path) -> dict[str, float
     return _Run(stage, config, folder).train()
 
 
+def load_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of a stage's newest checkpoint.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = folder / 'state.json'
+    if not path.exists():
+        raise ConfigError(f'expected a checkpoint in {folder}, found none: run that stage first')
+    return load_file(folder / f'weights-{json.loads(path.read_text())["slot"]}.safetensors')
+
+
 class _Run:
     def __init__(self, stage: Stage, config: LoopConfig, folder: Path) -> None:
         self.stage, self.config, self.folder = stage, config, folder
@@ -195,7 +207,7 @@ class _Run:
         state = json.loads(path.read_text())
         slot = state['slot']
         module = self.accelerator.unwrap_model(self.module)
-        weights = load_file(self.folder / f'weights-{slot}.safetensors')
+        weights = load_weights(self.folder)
         missing, unexpected = module.load_state_dict(weights, strict=False)
         shared = set(module.state_dict()) - set(_unshared(module.state_dict()))
         if unexpected or set(missing) - shared:

@@ -1,0 +1,165 @@
+"""Was an answer right, and what would guessing have scored: per question type.
+
+Knows records and answers only, so any engine's answers can be scored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+
+from spatialllm_ros.errors import AnswerParseError
+from spatialllm_ros.runtime.answers import parse_answer
+from spatialllm_ros.schema import Answer, QuestionRecord
+
+TWELVE = (
+    'height_higher', 'location_above', 'location_closer_to_camera', 'location_next_to',
+    'orientation_in_front_of', 'orientation_on_the_left', 'orientation_viewpoint',
+    'multi_object_closer_to', 'multi_object_facing', 'multi_object_viewpoint_towards_object',
+    'multi_object_parallel', 'multi_object_same_direction',
+)  # fmt: skip
+"""The question types of 3DSRBench, by their names there."""
+
+DISTANCE_TOLERANCE = 0.10
+"""A metric answer is right within this share of the true length, or within 0.1 m."""
+HEADING_TOLERANCE_DEG = 20.0
+CENTRE_TOLERANCE = 0.05
+"""A located centre is right within this share of the image width."""
+ABSENT_WORDS = 'there is no'
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One question with its answer, judged.
+
+    Attributes:
+        error: of a metric or pose answer: relative, in degrees, or as a share of the width.
+    """
+
+    record: QuestionRecord
+    text: str
+    is_right: bool
+    confidence: float
+    error: float | None = None
+
+
+@dataclass(frozen=True)
+class TypeScore:
+    """The score of one question type beside what guessing scores."""
+
+    accuracy: float
+    blind: float
+    majority: float
+    n: int
+
+
+def judge(record: QuestionRecord, answer: Answer) -> Judged:
+    """Compare an answer with the truth.
+
+    Closed answers must be the right option, metric ones within a tolerance; a question about an
+    absent object is right if the answer says so.
+    """
+    text, confidence = answer.text.lower(), answer.confidence
+    truth_absent = record.answer.startswith(ABSENT_WORDS)
+    if truth_absent or text.startswith(ABSENT_WORDS):
+        said_so = text.startswith(ABSENT_WORDS)
+        return Judged(record, text, truth_absent and said_so, confidence)
+    if record.options:
+        index = answer.choice
+        is_right = index is not None and record.options[index] == record.answer
+        return Judged(record, text, is_right, confidence)
+    if record.type == 'locate':
+        return _judge_place(record, text, confidence)
+    if record.type in ('distance_to_camera', 'distance_between', 'height_above_floor'):
+        return _judge_length(record, text, confidence)
+    if record.type == 'heading':
+        return _judge_heading(record, text, confidence)
+    return Judged(record, text, text == record.answer, confidence)
+
+
+def _judge_length(record: QuestionRecord, text: str, confidence: float) -> Judged:
+    true_m, said_m = _number(record.answer), _number(text)
+    error = abs(said_m - true_m) / max(true_m, 0.1)
+    is_right = error <= DISTANCE_TOLERANCE or abs(said_m - true_m) <= 0.1 + 1e-9
+    return Judged(record, text, is_right, confidence, error)
+
+
+def _judge_heading(record: QuestionRecord, text: str, confidence: float) -> Judged:
+    turn = (_number(text) - _number(record.answer) + 180) % 360 - 180
+    error = abs(turn)
+    return Judged(record, text, error <= HEADING_TOLERANCE_DEG, confidence, error)
+
+
+def _judge_place(record: QuestionRecord, text: str, confidence: float) -> Judged:
+    """Compare columns and rows; a row is as many pixels as a column in a 4:3 image times 3/4."""
+    said, true = _place(text), _place(record.answer)
+    error = math.hypot(said[0] - true[0], (said[1] - true[1]) * 0.75) / 100
+    return Judged(record, text, error <= CENTRE_TOLERANCE, confidence, error)
+
+
+def _number(text: str) -> float:
+    """Return the first number of an answer; infinity where the words hold none."""
+    try:
+        parsed = parse_answer(text)
+    except AnswerParseError:
+        return math.inf
+    return math.inf if parsed.number is None else parsed.number
+
+
+def _place(text: str) -> tuple[float, float]:
+    words = text.split()
+    try:
+        return float(words[words.index('column') + 1]), float(words[words.index('row') + 1])
+    except (ValueError, IndexError):
+        return math.inf, math.inf
+
+
+def type_scores(judged: Iterable[Judged], blind: Iterable[Judged]) -> dict[str, TypeScore]:
+    """Return the scores of each type; questions about absent objects are a type of their own."""
+    seen, unseen = _by_type(judged), _by_type(blind)
+    return {
+        name: TypeScore(
+            accuracy=_share_right(items),
+            blind=_share_right(unseen.get(name, [])),
+            majority=majority([item.record for item in items]),
+            n=len(items),
+        )
+        for name, items in sorted(seen.items())
+    }
+
+
+def majority(records: list[QuestionRecord]) -> float:
+    """Return what always giving the commonest answer scores.
+
+    Where options name objects, the answer is the position of the option.
+    """
+    if not records:
+        return 0.0
+    labels = Counter(_label(record) for record in records)
+    return labels.most_common(1)[0][1] / len(records)
+
+
+def median_error(judged: Iterable[Judged], name: str) -> float:
+    """Return the median error of a metric type, NaN where it was not asked."""
+    errors = [item.error for item in judged if item.record.type == name and item.error is not None]
+    return median(errors) if errors else math.nan
+
+
+def _label(record: QuestionRecord) -> str:
+    names_objects = record.options and record.options[0] not in record.type_words
+    return str(record.options.index(record.answer)) if names_objects else record.answer
+
+
+def _by_type(judged: Iterable[Judged]) -> dict[str, list[Judged]]:
+    groups: dict[str, list[Judged]] = defaultdict(list)
+    for item in judged:
+        absent = item.record.answer.startswith(ABSENT_WORDS)
+        groups['absent_object' if absent else item.record.type].append(item)
+    return groups
+
+
+def _share_right(items: list[Judged]) -> float:
+    return sum(item.is_right for item in items) / len(items) if items else 0.0

@@ -1,0 +1,158 @@
+"""Run a recipe: stage after stage, each behind the gate of the one before.
+
+A run folder holds one folder per stage (checkpoint, curve) and ``model/``, the newest finished
+model as transformers saves it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from spatialllm_ros.errors import ConfigError, TrainingGateError
+from spatialllm_ros.learning.encoder_stage import encoder_stage
+from spatialllm_ros.learning.loop import Stage, load_weights, run_stage
+from spatialllm_ros.learning.question_data import load_question_data
+from spatialllm_ros.learning.question_scores import question_scores
+from spatialllm_ros.learning.question_stage import QuestionData, QuestionSampler, QuestionStage
+from spatialllm_ros.learning.recipe import STAGE_NAMES, Recipe, StageConfig
+from spatialllm_ros.learning.scene_arrays import load_scene_arrays
+from spatialllm_ros.model.configuration import SpatialLLMConfig
+from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
+from spatialllm_ros.questions import QUESTION_TYPES
+from spatialllm_ros.questions.vocabulary import build_tokenizer
+
+ALIGNMENT_TYPES = ('locate', 'describe', 'heading', 'distance_to_camera', 'exist')
+"""Stage 1 asks of single objects only."""
+
+
+def run_recipe(
+    recipe: Recipe, folder: Path, only: str | None = None, minutes: float = math.inf
+) -> dict[str, float]:
+    """Train the stages of a recipe that are not finished yet.
+
+    Args:
+        recipe: what to train.
+        folder: where checkpoints go; a run that was stopped goes on from there.
+        only: run this stage alone.
+        minutes: stop after this long, keeping the checkpoint.
+
+    Returns:
+        The scores of the last stage that ran.
+
+    Raises:
+        TrainingGateError: a stage did not reach what the next one needs.
+    """
+    scores: dict[str, float] = {}
+    for name in STAGE_NAMES:
+        if name not in recipe.stages or only not in (None, name):
+            continue
+        scores = _run_one(recipe, name, folder, minutes)
+        if not scores['finished']:
+            break
+        check_gate(name, recipe.stages[name], scores)
+    return scores
+
+
+def check_gate(name: str, stage: StageConfig, scores: dict[str, float]) -> None:
+    """Compare a stage's scores with its bounds.
+
+    Raises:
+        TrainingGateError: a bound is missed; the message names every one.
+    """
+    missed = []
+    for score, bound in stage.gate.items():
+        match = re.fullmatch(r'(<=|>=)\s*([\d.]+)', bound)
+        if match is None or score not in scores:
+            raise ConfigError(
+                f'expected a gate like ">= 0.9" on a known score, found {score}: {bound}'
+            )
+        limit, found = float(match[2]), scores[score]
+        if (found < limit) if match[1] == '>=' else (found > limit):
+            missed.append(f'{score} {bound}, found {found:.3f}')
+    if missed:
+        raise TrainingGateError(
+            f'stage {name!r} stops here, because the next would only train a blind plateau: '
+            f'expected {"; ".join(missed)}. Train it longer or look at its curve.png'
+        )
+
+
+def _run_one(recipe: Recipe, name: str, folder: Path, minutes: float) -> dict[str, float]:
+    torch.manual_seed(recipe.seed)
+    config = recipe.stages[name]
+    model = new_model(recipe)
+    stage = _build_stage(recipe, name, config, model)
+    _start_from_previous(stage.module, recipe, name, folder)
+    loop = replace(config.loop, minutes=minutes)
+    scores = run_stage(stage, loop, folder / name)
+    model.save_pretrained(folder / 'model')
+    build_tokenizer().save(str(folder / 'model' / 'tokenizer.json'))
+    return scores
+
+
+def new_model(recipe: Recipe) -> SpatialLLMForConditionalGeneration:
+    """Return the recipe's model with random weights and the vocabulary's sizes."""
+    tokenizer = build_tokenizer()
+    ids = {
+        f'{name}_token_id': tokenizer.token_to_id(mark)
+        for name, mark in (('pad', '<pad>'), ('bos', '<s>'), ('eos', '</s>'))
+    }
+    plain = dict(recipe.model)
+    plain['text_config'] = {
+        **plain['text_config'], **ids, 'vocab_size': tokenizer.get_vocab_size(),
+    }  # fmt: skip
+    marks = {
+        'image_token_id': tokenizer.token_to_id('<image>'),
+        'answer_token_id': tokenizer.token_to_id('<answer>'),
+    }
+    return SpatialLLMForConditionalGeneration(SpatialLLMConfig(**plain, **marks))
+
+
+def _build_stage(
+    recipe: Recipe, name: str, config: StageConfig, model: SpatialLLMForConditionalGeneration
+) -> Stage:
+    grid = (model.config.image_rows, model.config.image_columns)
+    data = recipe.data
+    if name == 'encoder':
+        train = load_scene_arrays(data.train, grid, data.train_scenes)
+        validation = load_scene_arrays(data.validation, grid, data.validation_scenes)
+        return encoder_stage(model, train, validation, config.loop.batch)
+    types = ALIGNMENT_TYPES if name == 'alignment' else tuple(QUESTION_TYPES)
+    train_data = load_question_data(data.train, grid, data.train_scenes, data.questions_per_view)
+    held = load_question_data(
+        data.validation, grid, data.validation_scenes, data.questions_per_view, split='eval'
+    )
+    sampler = QuestionSampler(train_data, types, config.loop.batch, config.questions_per_image)
+    return _question_stage(name, QuestionStage(model, config.train_vision), sampler, held, grid)
+
+
+def _question_stage(
+    name: str, module: QuestionStage, sampler: QuestionSampler, held: QuestionData,
+    grid: tuple[int, int],
+) -> Stage:  # fmt: skip
+    def evaluate(stage: nn.Module) -> dict[str, float]:
+        assert isinstance(stage, QuestionStage)
+        return question_scores(stage, held, grid, tuple(sampler.types))
+
+    def make_batch(rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        return sampler.draw(rng, grid)
+
+    return Stage(name, module, make_batch, evaluate)
+
+
+def _start_from_previous(module: nn.Module, recipe: Recipe, name: str, folder: Path) -> None:
+    """Load what the stage before left, unless this one has begun already."""
+    earlier = [s for s in STAGE_NAMES[: STAGE_NAMES.index(name)] if s in recipe.stages]
+    if not earlier or (folder / name / 'state.json').exists():
+        return
+    weights = load_weights(folder / earlier[-1])
+    own = module.state_dict()
+    module.load_state_dict(
+        {key: value for key, value in weights.items() if key in own}, strict=False
+    )

@@ -1,0 +1,108 @@
+"""A training recipe: YAML in, checked dataclasses out, every mistake reported at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.learning.loop import LoopConfig
+
+STAGE_NAMES = ('encoder', 'alignment', 'instruction')
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the worlds are and how much is asked about each.
+
+    Attributes:
+        train, validation: folders written by ``training/render_scenes.py``.
+        questions_per_view: questions made for each scene and for its mirror image.
+    """
+
+    train: Path
+    validation: Path
+    train_scenes: int = 40_000
+    validation_scenes: int = 400
+    questions_per_view: int = 14
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stage: its loop, what it asks, and the gate to the next.
+
+    Attributes:
+        gate: bounds on validation scores, ``name: '>= 0.9'``; a stage that misses one stops the
+            run.
+        questions_per_image: questions that share one image prefix in a step.
+    """
+
+    loop: LoopConfig
+    gate: dict[str, str]
+    questions_per_image: int = 10
+    train_vision: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything a run needs; ``model`` goes to ``SpatialLLMConfig`` as it is."""
+
+    name: str
+    seed: int
+    model: dict[str, Any]
+    data: DataConfig
+    stages: dict[str, StageConfig]
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        ConfigError: the file is missing or not YAML, or holds unknown or missing keys; all of
+            them are named.
+    """
+    try:
+        plain = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f'expected a YAML recipe at {path}, found: {error}') from error
+    problems: list[str] = []
+    _check_keys(plain, {'name', 'seed', 'model', 'data', 'stages'}, 'recipe', problems)
+    data = plain.get('data', {}) if isinstance(plain, dict) else {}
+    stages = plain.get('stages', {}) if isinstance(plain, dict) else {}
+    _check_keys(data, {f.name for f in fields(DataConfig)}, 'data', problems)
+    _check_keys(stages, set(STAGE_NAMES), 'stages', problems)
+    loop_keys = {f.name for f in fields(LoopConfig)}
+    own_keys = {f.name for f in fields(StageConfig)} - {'loop'}
+    for name, stage in stages.items():
+        _check_keys(stage, loop_keys | own_keys, f'stages.{name}', problems)
+    if problems:
+        raise ConfigError(f'{path}: ' + '; '.join(problems))
+    seed = int(plain['seed'])
+    return Recipe(
+        name=plain['name'],
+        seed=seed,
+        model=plain['model'],
+        data=DataConfig(
+            **{**data, 'train': Path(data['train']), 'validation': Path(data['validation'])}
+        ),
+        stages={
+            name: _stage(stages[name], loop_keys, seed) for name in STAGE_NAMES if name in stages
+        },
+    )
+
+
+def _stage(plain: dict[str, Any], loop_keys: set[str], seed: int) -> StageConfig:
+    loop = {key: value for key, value in plain.items() if key in loop_keys}
+    own = {key: value for key, value in plain.items() if key not in loop_keys}
+    return StageConfig(loop=LoopConfig(**{'seed': seed, **loop}), **{'gate': {}, **own})
+
+
+def _check_keys(found: Any, known: set[str], where: str, problems: list[str]) -> None:
+    if not isinstance(found, dict):
+        problems.append(f'expected a mapping under {where!r}, found {type(found).__name__}')
+        return
+    for key in sorted(set(found) - known):
+        problems.append(f'unknown key {key!r} under {where!r} (known: {", ".join(sorted(known))})')

@@ -1,0 +1,109 @@
+"""The loop's schedule by hand, and that a broken run resumes to the same weights, bit for bit."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from spatialllm_ros.errors import ConfigError, TrainingGateError
+from spatialllm_ros.learning.loop import LoopConfig, Stage, load_weights, run_stage
+
+
+class Line(nn.Module):
+    """Fits y = 3 x - 1, with dropout so that randomness matters."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1, 8)
+        self.out = nn.Linear(8, 1)
+
+    def forward(self, batch):
+        hidden = torch.dropout(torch.relu(self.layer(batch['x'])), 0.1, self.training)
+        return {'total': ((self.out(hidden) - 3 * batch['x'] + 1) ** 2).mean()}
+
+
+def stage() -> Stage:
+    torch.manual_seed(0)
+    module = Line()
+
+    def make_batch(rng: np.random.Generator):
+        return {'x': torch.from_numpy(rng.uniform(-1, 1, (16, 1))).float()}
+
+    def evaluate(_):
+        return {'score': 1.0}
+
+    return Stage('line', module, make_batch, evaluate)
+
+
+def config(**changes) -> LoopConfig:
+    plain = {'steps': 40, 'batch': 16, 'learning_rate': 1e-2, 'warmup_steps': 4, 'log_every': 20,
+             'evaluate_every': 20, 'checkpoint_every': 7}  # fmt: skip
+    return LoopConfig(**{**plain, **changes})
+
+
+def test_rate_warms_up_holds_and_decays_to_zero():
+    loop = config(steps=100, warmup_steps=10, decay_share=0.5)
+    assert loop.rate(0) == pytest.approx(1e-3)
+    assert loop.rate(9) == pytest.approx(1e-2)
+    assert loop.rate(49) == pytest.approx(1e-2)
+    assert loop.rate(75) == pytest.approx(5e-3)
+    assert loop.rate(99) == pytest.approx(2e-4)
+
+
+def test_training_learns_and_draws_its_curve(tmp_path):
+    scores = run_stage(stage(), config(steps=200), tmp_path)
+    assert scores == {'score': 1.0, 'finished': 1.0}
+    rows = [line.split(',') for line in (tmp_path / 'curve.csv').read_text().splitlines()]
+    losses = [float(row[3]) for row in rows if row[2] == 'total']
+    assert losses[-1] < 0.3 * losses[0]
+    assert (tmp_path / 'curve.png').stat().st_size > 1000
+
+
+def test_a_stopped_run_ends_at_the_weights_of_an_unbroken_one(tmp_path):
+    run_stage(stage(), config(), tmp_path / 'unbroken')
+
+    class Stop(Exception):
+        pass
+
+    whole_stage, broken = stage(), stage()
+    calls = []
+
+    def make_batch(rng):
+        calls.append(1)
+        if len(calls) == 24:
+            raise Stop
+        return whole_stage.make_batch(rng)
+
+    with pytest.raises(Stop):
+        run_stage(
+            Stage('line', broken.module, make_batch, broken.evaluate),
+            config(),
+            tmp_path / 'broken',
+        )
+    run_stage(stage(), config(), tmp_path / 'broken')
+    whole, resumed = load_weights(tmp_path / 'unbroken'), load_weights(tmp_path / 'broken')
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+
+
+def test_time_limit_stops_and_keeps_a_checkpoint(tmp_path):
+    scores = run_stage(stage(), config(minutes=0.0), tmp_path)
+    assert scores['finished'] == 0
+    assert load_weights(tmp_path)
+    assert run_stage(stage(), config(), tmp_path)['finished'] == 1
+
+
+def test_weights_of_another_model_are_refused(tmp_path):
+    run_stage(stage(), config(steps=2), tmp_path)
+    other = stage()
+    other.module.extra = nn.Linear(2, 2)
+    with pytest.raises(ConfigError, match='use another folder'):
+        run_stage(other, config(), tmp_path)
+
+
+def test_missing_checkpoint_and_bad_numbers_are_named(tmp_path):
+    with pytest.raises(ConfigError, match='run that stage first'):
+        load_weights(tmp_path)
+    with pytest.raises(ConfigError, match='at least 1'):
+        config(steps=0)
+    assert issubclass(TrainingGateError, Exception)
