@@ -1,0 +1,117 @@
+"""Declares the node's parameters to ROS, with descriptors, and reads them back as records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.node.parameters import (
+    NodeParameters,
+    Specification,
+    Value,
+    build,
+    camera_specifications,
+    check_topics,
+    node_specifications,
+)
+
+ROS_OWN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
+"""Parameters that every node has, or beginnings of their names."""
+
+
+class ParameterServer:
+    """The node's parameters as ROS has them.
+
+    They may be changed only while ``may_change`` says so; what was set to something impossible,
+    or does not exist, is refused with the reason.
+    """
+
+    def __init__(self, node: Node, may_change: Callable[[], bool]) -> None:
+        """Take over a node's parameters.
+
+        Args:
+            node: made with ``automatically_declare_parameters_from_overrides``, so that names
+                which do not exist are seen; ROS alone passes over them in silence.
+            may_change: whether a change can still have its effect.
+
+        Raises:
+            ConfigError: names every parameter that cannot be used.
+        """
+        self._node = node
+        self._may_change = may_change
+        given = self._values()
+        known = specifications(build(given))
+        for name in given:
+            node.undeclare_parameter(name)
+        for name, spec in known.items():
+            default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
+            node.declare_parameter(name, default, descriptor(spec))
+        node.add_on_set_parameters_callback(self._check)
+
+    def read(self) -> NodeParameters:
+        """Return the parameters as they are now.
+
+        Raises:
+            ConfigError: names every topic that a camera cannot have.
+        """
+        parameters = build(self._values())
+        check_topics(parameters.cameras)
+        return parameters
+
+    def _values(self) -> dict[str, Value]:
+        found = self._node.get_parameters_by_prefix('')
+        return {
+            name: _value(parameter)
+            for name, parameter in found.items()
+            if not name.startswith(ROS_OWN)
+        }
+
+    def _check(self, changes: list[Parameter]) -> SetParametersResult:
+        own = {p.name: _value(p) for p in changes if not p.name.startswith(ROS_OWN)}
+        if own and not self._may_change():
+            reason = 'it is read when the node is configured: deactivate and clean up first'
+            return SetParametersResult(successful=False, reason=reason)
+        try:
+            build(self._values() | own)
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+
+def specifications(parameters: NodeParameters) -> dict[str, Specification]:
+    """Return what the parameters of the node and of its cameras may be, by name."""
+    known = node_specifications()
+    for camera in parameters.camera_names:
+        known.update(camera_specifications(camera))
+    return known
+
+
+def descriptor(spec: Specification) -> ParameterDescriptor:
+    """Describe a parameter as ``ros2 param describe`` shows it."""
+    unit = f' ({spec.unit})' if spec.unit else ''
+    described = ParameterDescriptor(
+        description=f'{spec.description}{unit}',
+        additional_constraints=spec.expected,
+        read_only=spec.is_fixed,
+    )
+    if isinstance(spec.default, float):
+        described.floating_point_range = [
+            FloatingPointRange(from_value=spec.minimum, to_value=spec.maximum)
+        ]
+    elif spec.minimum is not None:
+        described.integer_range = [IntegerRange(from_value=spec.minimum, to_value=spec.maximum)]
+    return described
+
+
+def _value(parameter: Parameter) -> Value:
+    value = parameter.value
+    return tuple(value) if isinstance(value, list) else value
