@@ -22,6 +22,19 @@ Rgb = NDArray[np.uint8]
 """(H, W, 3) uint8, red first."""
 
 
+class UnfitImageError(ImageError):
+    """An image that is dropped; ``reason`` is the word under which it is counted."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Say why in one of ``REJECTION_REASONS`` and in words."""
+        super().__init__(message)
+        self.reason = reason
+
+
+REJECTION_REASONS = ('size', 'encoding', 'layout', 'file')
+"""Size out of bounds; encoding unknown; step and data too short; file damaged or of no use."""
+
+
 class ImageMessage(Protocol):
     """The fields of ``sensor_msgs/Image`` that describe its pixels."""
 
@@ -97,13 +110,14 @@ def rgb_from_image(message: ImageMessage, max_side_px: int) -> Rgb:
     looks into the message's data.
 
     Raises:
-        ImageError: size, encoding, step and data do not fit together.
+        UnfitImageError: size, encoding, step and data do not fit together.
     """
     _check_size(message.width, message.height, max_side_px)
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None:
-        raise ImageError(
-            f'expected one of the encodings {", ".join(ENCODINGS)}, found {message.encoding!r}'
+        found = message.encoding[:40]
+        raise UnfitImageError(
+            'encoding', f'expected one of the encodings {", ".join(ENCODINGS)}, found {found!r}'
         )
     samples = _samples(message, encoding)
     if encoding.colour_code is not None:
@@ -118,21 +132,24 @@ def _samples(message: ImageMessage, encoding: Encoding) -> NDArray[Any]:
     width, height, step = message.width, message.height, message.step
     columns_shared, rows_shared = encoding.shares_chroma
     if width % columns_shared or height % rows_shared:
-        raise ImageError(
+        raise UnfitImageError(
+            'layout',
             f'expected a width and height that are multiples of {columns_shared} and '
-            f'{rows_shared} for {message.encoding}, found {width}x{height}'
+            f'{rows_shared} for {message.encoding}, found {width}x{height}',
         )
     row_bytes = width * encoding.channels * encoding.sample_bytes
     if step < row_bytes:
-        raise ImageError(
+        raise UnfitImageError(
+            'layout',
             f'expected a step of at least {row_bytes} bytes for {width} pixels of '
-            f'{message.encoding}, found {step}'
+            f'{message.encoding}, found {step}',
         )
     rows = height * 3 // 2 if encoding.has_chroma_plane else height
     if len(message.data) < step * rows:
-        raise ImageError(
+        raise UnfitImageError(
+            'layout',
             f'expected at least {step * rows} bytes of data ({rows} rows of step {step}), '
-            f'found {len(message.data)}'
+            f'found {len(message.data)}',
         )
     lines = np.frombuffer(message.data, np.uint8, count=step * rows).reshape(rows, step)
     samples: NDArray[Any] = lines[:, :row_bytes]
@@ -149,17 +166,19 @@ def rgb_from_compressed(message: CompressedMessage, max_side_px: int) -> Rgb:
     The size is read from the file's header, before anything is decoded.
 
     Raises:
-        ImageError: the data are neither JPEG nor PNG, too large, cut short or damaged.
+        UnfitImageError: the data are neither JPEG nor PNG, too large, cut short or damaged.
     """
     if 'compressedDepth' in message.format:
-        raise ImageError(f'expected a colour image, found the depth format {message.format!r}')
+        raise UnfitImageError('file', f'expected a colour image, found {message.format[:40]!r}')
     data = bytes(message.data)
     _check_size(*_compressed_size(data), max_side_px)
     # An EXIF orientation would turn the pixels away from what CameraInfo describes.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if bgr is None:
-        raise ImageError(f'expected a decodable image, found {len(data)} damaged bytes')
+        raise UnfitImageError(
+            'file', f'expected a decodable image, found {len(data)} damaged bytes'
+        )
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -170,9 +189,10 @@ def _compressed_size(data: bytes) -> tuple[int, int]:
     if data.startswith(b'\x89PNG\r\n\x1a\n') and b'IEND' in data[24:]:
         width, height = struct.unpack_from('>II', data, 16)
         return width, height
-    raise ImageError(
+    raise UnfitImageError(
+        'file',
         f'expected a whole JPEG or PNG file, found {len(data)} bytes starting with '
-        f'{data[:8].hex() or "nothing"}'
+        f'{data[:8].hex() or "nothing"}',
     )
 
 
@@ -191,14 +211,15 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
             return width, height
         else:
             position += 2 + int.from_bytes(data[position + 2 : position + 4], 'big')
-    raise ImageError('expected a JPEG file with a frame header, found none')
+    raise UnfitImageError('file', 'expected a JPEG file with a frame header, found none')
 
 
 def _check_size(width: int, height: int, max_side_px: int) -> None:
     if not (0 < width <= max_side_px and 0 < height <= max_side_px):
-        raise ImageError(
+        raise UnfitImageError(
+            'size',
             f'expected an image of 1x1 to {max_side_px}x{max_side_px} pixels, '
-            f'found {width}x{height}'
+            f'found {width}x{height}',
         )
 
 
@@ -226,6 +247,8 @@ def _cv_bridge_converter() -> ImageConverter:
         try:
             return np.asarray(bridge.imgmsg_to_cv2(message, 'rgb8'), np.uint8)
         except (CvBridgeError, TypeError) as error:
-            raise ImageError(f'expected an image that cv_bridge can read: {error}') from error
+            raise UnfitImageError(
+                'layout', f'expected an image that cv_bridge can read: {error}'
+            ) from error
 
     return convert

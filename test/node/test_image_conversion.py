@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from spatialllm_ros.errors import ConfigError, ImageError
 from spatialllm_ros.node.image_conversion import (
     ENCODINGS,
+    REJECTION_REASONS,
+    UnfitImageError,
     image_converter,
     rgb_from_compressed,
     rgb_from_image,
@@ -155,21 +157,24 @@ def test_the_result_of_padded_rows_is_contiguous():
 GOOD = packed(random_rgb(4, 6), 'rgb8')
 
 
-@pytest.mark.parametrize(('change', 'words'), [
-    ({'data': GOOD.data[:-1]}, ['at least 72 bytes', 'found 71']),
-    ({'data': b''}, ['at least 72 bytes', 'found 0']),
-    ({'step': 17}, ['step of at least 18', 'found 17']),
-    ({'encoding': 'rgb9'}, ['rgb8', 'nv12', "found 'rgb9'"]),
-    ({'encoding': '32FC1'}, ["found '32FC1'"]),
-    ({'height': 0, 'width': 0}, ['1x1 to 4096x4096', 'found 0x0']),
-    ({'height': 20_000, 'width': 20_000}, ['1x1 to 4096x4096', 'found 20000x20000']),
-    ({'encoding': 'yuyv', 'width': 5}, ['multiples of 2 and 1', 'found 5x4']),
-    ({'encoding': 'nv12', 'height': 3}, ['multiples of 2 and 2', 'found 6x3']),
-    ({'encoding': 'nv12', 'data': bytes(72)}, ['at least 108 bytes', '6 rows of step 18']),
+@pytest.mark.parametrize(('change', 'reason', 'words'), [
+    ({'data': GOOD.data[:-1]}, 'layout', ['at least 72 bytes', 'found 71']),
+    ({'data': b''}, 'layout', ['at least 72 bytes', 'found 0']),
+    ({'step': 17}, 'layout', ['step of at least 18', 'found 17']),
+    ({'encoding': 'rgb9'}, 'encoding', ['rgb8', 'nv12', "found 'rgb9'"]),
+    ({'encoding': 'x' * 5000}, 'encoding', ["found '" + 'x' * 40 + "'"]),
+    ({'encoding': '32FC1'}, 'encoding', ["found '32FC1'"]),
+    ({'height': 0, 'width': 0}, 'size', ['1x1 to 4096x4096', 'found 0x0']),
+    ({'height': 20_000, 'width': 20_000}, 'size', ['1x1 to 4096x4096', 'found 20000x20000']),
+    ({'encoding': 'yuyv', 'width': 5}, 'layout', ['multiples of 2 and 1', 'found 5x4']),
+    ({'encoding': 'nv12', 'height': 3}, 'layout', ['multiples of 2 and 2', 'found 6x3']),
+    ({'encoding': 'nv12', 'data': bytes(72)}, 'layout', ['at least 108 bytes', '6 rows of step']),
 ])  # fmt: skip
-def test_what_does_not_fit_is_named(change, words):
-    with pytest.raises(ImageError) as refusal:
+def test_what_does_not_fit_is_named(change, reason, words):
+    with pytest.raises(UnfitImageError) as refusal:
         rgb_from_image(replace(GOOD, **change), LIMIT_PX)
+    assert refusal.value.reason == reason
+    assert reason in REJECTION_REASONS
     for word in words:
         assert word in str(refusal.value)
 
@@ -260,7 +265,7 @@ def test_a_large_jpeg_is_refused_before_decoding():
 
 
 def test_depth_is_not_a_picture():
-    with pytest.raises(ImageError, match='depth format'):
+    with pytest.raises(ImageError, match='compressedDepth'):
         rgb_from_compressed(Compressed(PNG, '16UC1; compressedDepth png'), LIMIT_PX)
 
 

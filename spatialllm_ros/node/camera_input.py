@@ -1,0 +1,144 @@
+"""One camera's topics: takes the newest image, checks and converts it, hands it on."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from spatialllm_ros.geometry import guessed_camera
+from spatialllm_ros.node.camera_info import CameraReading, read_camera
+from spatialllm_ros.node.gravity import UpSource
+from spatialllm_ros.node.image_conversion import (
+    Rgb,
+    UnfitImageError,
+    image_converter,
+    rgb_from_compressed,
+)
+from spatialllm_ros.node.messages import nanoseconds
+from spatialllm_ros.node.parameters import CameraParameters, NodeParameters
+from spatialllm_ros.schema import CameraModel, Frame
+
+NEWEST_ONLY = QoSProfile(
+    depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
+)
+"""Sensor data; an image that was not taken before the next one came is of no use."""
+
+WARNING_PERIOD_S = 1.0
+
+
+def image_topic(camera: CameraParameters) -> str:
+    """Return the topic that a camera's images are read from."""
+    return camera.image_topic + ('/compressed' if camera.transport == 'compressed' else '')
+
+
+def info_topic(camera: CameraParameters) -> str:
+    """Return the topic of a camera's intrinsics: by default beside its images."""
+    return camera.info_topic or str(PurePosixPath(camera.image_topic).with_name('camera_info'))
+
+
+class CameraInput:
+    """The subscriptions of one camera, from ``open`` to ``close``.
+
+    Attributes:
+        received: images that arrived.
+        rejected: of these, images that were dropped, by reason.
+        remark: what a person should know of the camera's intrinsics; empty where all is well.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        camera: CameraParameters,
+        parameters: NodeParameters,
+        up: UpSource,
+        take: Callable[[Frame], None],
+    ) -> None:
+        """Prepare to read one camera.
+
+        Args:
+            node: subscribes.
+            camera: its topics, and what is known of it.
+            parameters: limits and the way of conversion.
+            up: tells gravity in an image's frame.
+            take: is given every good frame and must return at once.
+
+        Raises:
+            ConfigError: the way of conversion is not installed.
+        """
+        self.received = 0
+        self.rejected: Counter[str] = Counter()
+        self.remark = ''
+        self._node, self._camera, self._up, self._take = node, camera, up, take
+        # A logger of its own, so that each camera has its own second between warnings.
+        self._logger = node.get_logger().get_child(camera.name)
+        self._info: CameraInfo | None = None
+        self._subscriptions: list[Any] = []
+        self._convert: Callable[[Any, int], Rgb] = rgb_from_compressed
+        if camera.transport == 'raw':
+            self._convert = image_converter(parameters.use_cv_bridge)
+        self._max_side_px = parameters.max_image_side_px
+
+    def open(self) -> None:
+        """Subscribe to images and intrinsics."""
+        kind = Image if self._camera.transport == 'raw' else CompressedImage
+        subscribe = self._node.create_subscription
+        self._subscriptions = [
+            subscribe(CameraInfo, info_topic(self._camera), self._on_info, NEWEST_ONLY),
+            subscribe(kind, image_topic(self._camera), self._on_image, NEWEST_ONLY),
+        ]
+
+    def close(self) -> None:
+        """End the subscriptions; the intrinsics are forgotten, the counts are not."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+        self._info = None
+
+    def _on_info(self, info: CameraInfo) -> None:
+        self._info = info
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        self.received += 1
+        try:
+            rgb = self._convert(message, self._max_side_px)
+        except UnfitImageError as error:
+            self.rejected[error.reason] += 1
+            self._logger.warning(
+                f'image {self.received} dropped ({self.rejected.total()} so far): {error}',
+                throttle_duration_sec=WARNING_PERIOD_S,
+            )
+            return
+        self._take(
+            Frame(
+                rgb=rgb,
+                camera=replace(self._model(rgb), up_optical=self._up(message.header)),
+                stamp_ns=nanoseconds(message.header.stamp),
+                frame_id=message.header.frame_id,
+                camera_name=self._camera.name,
+            )
+        )
+
+    def _model(self, rgb: Rgb) -> CameraModel:
+        height_px, width_px = rgb.shape[:2]
+        fov_rad = math.radians(self._camera.field_of_view_deg)
+        if self._info is None:
+            reading = CameraReading(
+                guessed_camera(width_px, height_px, fov_rad),
+                f'no CameraInfo has arrived on {info_topic(self._camera)}: metric questions are '
+                'refused',
+            )
+        else:
+            is_rectified = self._camera.is_rectified
+            reading = read_camera(self._info, width_px, height_px, fov_rad, is_rectified)
+        if reading.remark not in {'', self.remark}:
+            self._logger.warning(reading.remark)
+        self.remark = reading.remark
+        return reading.camera
