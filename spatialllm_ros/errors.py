@@ -7,6 +7,10 @@ SpatialLLMError
 ├── GeometryError               points or directions for which the asked quantity does not exist
 ├── SceneError                  a scene that cannot be rendered, read or written
 ├── TrainingGateError           a training stage that did not reach what the next one needs
+├── AnswerParseError            the model's words do not follow the answer grammar
+├── BusyError                   no room for another question now
+├── CancelledError              a question that its caller, or a shutdown, ended early
+├── AnswerTimeoutError          a question without an answer within its time limit
 └── InputError                  something a caller sent
     ├── QuestionError           an empty, oversized or unreadable question
     ├── ImageError              an image whose size, encoding or data do not fit together
@@ -14,7 +18,6 @@ SpatialLLMError
     ├── NoFrameError            no image has arrived yet
     ├── StaleFrameError         the newest image is older than allowed
     └── UncalibratedCameraError a metric answer was asked of a camera without intrinsics
-AnswerParseError is a SpatialLLMError: the model's words do not follow the answer grammar.
 """
 
 
@@ -48,6 +51,18 @@ class TrainingGateError(SpatialLLMError):
 
 class AnswerParseError(SpatialLLMError):
     """The model's words do not follow the answer grammar."""
+
+
+class BusyError(SpatialLLMError):
+    """There is no room for another question now."""
+
+
+class CancelledError(SpatialLLMError):
+    """A question was ended early by its caller or by a shutdown."""
+
+
+class AnswerTimeoutError(SpatialLLMError):
+    """A question has no answer within its time limit."""
 
 
 class InputError(SpatialLLMError):

@@ -1,0 +1,1 @@
+"""What computes: one small protocol, one table of engines, each imported only when chosen."""
