@@ -76,6 +76,11 @@ def encoder_stage(
     return Stage('encoder', EncoderStage(model), make_batch, evaluate)
 
 
+def token_positions(rows: int, columns: int) -> torch.Tensor:
+    """Return the column and row (T, 2), -1 to 1, of the centres of image tokens."""
+    return torch.tensor(token_centres_px(2, 2, rows, columns) + 0.5 - 1).float()
+
+
 def scene_views(
     arrays: SceneArrays, indices: np.ndarray, mirrored: np.ndarray, grid: tuple[int, int]
 ) -> Batch:

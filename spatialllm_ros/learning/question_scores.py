@@ -59,7 +59,7 @@ def _score_batch(
     stage: QuestionStage, batch: dict[str, torch.Tensor],
     right: dict[str, list[float]], grounded: dict[str, list[float]],
 ) -> None:  # fmt: skip
-    cache = stage.prefix(batch)
+    cache = stage.prefix(stage.vision_features(batch), batch)
     every = torch.arange(len(batch['tokens']), device=batch['tokens'].device)
     tokens, states, keys = stage.answered(cache, batch, every)
     labels = answer_labels(tokens, batch['answer_at'])

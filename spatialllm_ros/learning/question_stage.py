@@ -22,9 +22,11 @@ from spatialllm_ros.learning.encoder_stage import (
     DROPOUT_CALIBRATION,
     jittered,
     scene_views,
+    token_positions,
 )
 from spatialllm_ros.learning.grounding import GroundingHeads, Mentions
 from spatialllm_ros.learning.loop import Batch
+from spatialllm_ros.learning.probing import DenseProbe, dense_truth, probing_loss
 from spatialllm_ros.learning.question_arrays import (
     ABSENT,
     NO_MENTION,
@@ -39,6 +41,8 @@ IMAGE_DROPOUT = 0.05
 """Share of training views without their image: they teach what can be said blindly, which is how
 the blind score is measured."""
 LENGTH_GROUPS = 3
+PROBING_WEIGHT = 0.3
+"""Weight of stage 0's loss where the backbones go on learning beside the decoder."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class QuestionStage(nn.Module):
         self.model = model
         self.train_vision = train_vision
         self.heads = GroundingHeads(model.config.text_config.hidden_size)
+        self.probe = DenseProbe(sum(part.hidden_size for part in model.config.vision_configs))
+        positions = token_positions(model.config.image_rows, model.config.image_columns)
+        self.register_buffer('positions', positions, persistent=False)
         for name, parameter in model.named_parameters():
             parameter.requires_grad = train_vision or not name.startswith('vision_towers.')
 
@@ -68,10 +75,13 @@ class QuestionStage(nn.Module):
             self.model.vision_towers.eval()
         return self
 
-    def prefix(self, batch: Batch) -> DynamicCache:
-        """Return the keys and values of the prompt up to the last image token."""
+    def vision_features(self, batch: Batch) -> torch.Tensor:
+        """Return the backbones' features (B, T, F), without gradient where they are frozen."""
         with torch.set_grad_enabled(self.train_vision and torch.is_grad_enabled()):
-            features = self.model.vision_features(batch['pixels'], batch['camera'])
+            return self.model.vision_features(batch['pixels'], batch['camera'])
+
+    def prefix(self, features: torch.Tensor, batch: Batch) -> DynamicCache:
+        """Return the keys and values of the prompt up to the last image token."""
         image = self.model.project(features, batch['camera'])
         image = image * batch['has_image'].view(-1, 1, 1)
         start = torch.full((len(image), 1), self.model.config.text_config.bos_token_id)
@@ -83,7 +93,8 @@ class QuestionStage(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the losses of a batch of views and their questions."""
-        cache = self.prefix(batch)
+        features = self.vision_features(batch)
+        cache = self.prefix(features, batch)
         rows = len(batch['tokens'])
         parts = [
             self._group_losses(cache, batch, group)
@@ -97,6 +108,10 @@ class QuestionStage(nn.Module):
         losses['total'] = (
             losses['answer'] + 0.3 * losses['pointer'] + losses['object'] + losses['number']
         )
+        if self.train_vision:
+            truth = dense_truth(batch['shares'], batch['labels'], batch['targets'], self.positions)
+            losses['probing'] = probing_loss(self.probe(features), truth)
+            losses['total'] = losses['total'] + PROBING_WEIGHT * losses['probing']
         return losses
 
     def answered(
