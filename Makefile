@@ -43,7 +43,7 @@ SOURCES := package.xml setup.py setup.cfg \
 .PHONY: help env env-train build demo bench test test-train test-run check clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(ENV)  ## make the run-time environment, .venv
 
@@ -61,11 +61,11 @@ test: test-train test-run  ## everything that a machine without a GPU can prove
 
 test-train: $(ENV_TRAIN)
 	@echo 'Tests of training and export, in .venv-train'
-	@$(TRAIN_PYTHON) -m pytest -q -m 'training and not gpu' $(ARGS)
+	@$(TRAIN_PYTHON) -m pytest -m 'training and not gpu' $(ARGS)
 
 test-run: $(BUILT)
 	@echo 'Tests of the run time and the node, in .venv'
-	@$(ENTER) && python -m pytest -q -m 'not training and not gpu' $(ARGS)
+	@$(ENTER) && python -m pytest -m 'not training and not gpu' $(ARGS)
 
 check: $(ENV_TRAIN)  ## format, lint, types, XML and YAML
 	@.venv-train/bin/ruff check
@@ -77,6 +77,8 @@ clean:  ## remove what was built; the environments stay
 	rm -rf build install log out
 
 $(ENV): $(RUN_SETS) requirements/colcon.txt
+	@command -v c++ >/dev/null || \
+	  { echo 'No C++ compiler was found: install the Debian package g++.' >&2; exit 1; }
 	@python=$$($(FIND_PYTHON)) && rm -rf .venv build install && \
 	  $$python -m venv $(VENV_FLAGS) .venv
 	@$(STEP) $(LOGS)/env.log 'Installing the run-time environment into .venv (a minute or two)' \
@@ -90,8 +92,6 @@ $(ENV_TRAIN): $(TRAIN_SETS)
 	@touch $@
 
 $(BUILT): $(ENV) $(SOURCES)
-	@command -v c++ >/dev/null || \
-	  { echo 'No C++ compiler was found: install the Debian package g++.' >&2; exit 1; }
 	@$(STEP) $(LOGS)/build.log 'Building spatialllm_msgs and spatialllm_ros (about a minute)' \
 	  tools/build
 	@touch $@
