@@ -28,6 +28,11 @@ def generate_launch_description() -> LaunchDescription:
                 description="topic of the camera's intrinsics; empty: camera_info beside image",
             ),
             DeclareLaunchArgument(
+                'transport',
+                default_value='',
+                description="raw or compressed (reads image/compressed); empty: the node's own",
+            ),
+            DeclareLaunchArgument(
                 'bundle',
                 default_value='',
                 description="folder of the model; empty: the node's own choice",
@@ -54,13 +59,16 @@ def fast_dds_profile() -> list[SetEnvironmentVariable]:
 
 def spatialllm_node(context: LaunchContext) -> list[LifecycleNode]:
     """Describe the node, with the parameters and topics that were given."""
-    image, camera_info, bundle, params_file = (
-        LaunchConfiguration(name).perform(context)
-        for name in ('image', 'camera_info', 'bundle', 'params_file')
-    )
-    parameters: list[object] = [params_file] if params_file else []
-    if bundle:
-        parameters.append({'bundle': ParameterValue(bundle, value_type=str)})
+    given = {
+        name: LaunchConfiguration(name).perform(context)
+        for name in ('image', 'camera_info', 'transport', 'bundle', 'params_file')
+    }
+    overrides = {'bundle': given['bundle'], 'camera.transport': given['transport']}
+    parameters: list[object] = [given['params_file']] if given['params_file'] else []
+    parameters += [
+        {name: ParameterValue(value, value_type=str)} for name, value in overrides.items() if value
+    ]
+    image = given['image']
     beside_image = str(PurePosixPath(image).with_name('camera_info'))
     return [
         LifecycleNode(
@@ -73,7 +81,7 @@ def spatialllm_node(context: LaunchContext) -> list[LifecycleNode]:
             remappings=[
                 ('image', image),
                 ('image/compressed', f'{image}/compressed'),
-                ('camera_info', camera_info or beside_image),
+                ('camera_info', given['camera_info'] or beside_image),
             ],
         )
     ]

@@ -29,7 +29,9 @@ def context_with(**configurations: str) -> LaunchContext:
 )
 def test_camera_info_is_beside_the_image(image: str, camera_info: str, expected: str):
     functions = runpy.run_path(str(FOLDER / 'spatialllm.launch.py'))
-    context = context_with(image=image, camera_info=camera_info, bundle='', params_file='')
+    context = context_with(
+        image=image, camera_info=camera_info, transport='', bundle='', params_file=''
+    )
     (node,) = functions['spatialllm_node'](context)
     node._perform_substitutions(context)
     assert dict(node.expanded_remapping_rules) == {
