@@ -1,8 +1,8 @@
 """Train a model by a recipe: all stages, or one.
 
-    python training/train.py training/recipes/nano.yaml --run checkpoints/nano
-    python training/train.py training/recipes/nano.yaml --run checkpoints/nano --stage encoder
-    accelerate launch --num_processes 2 training/train.py training/recipes/nano.yaml --run ...
+python training/train.py training/recipes/nano.yaml --run checkpoints/nano
+python training/train.py training/recipes/nano.yaml --run checkpoints/nano --stage encoder
+accelerate launch --num_processes 2 training/train.py training/recipes/nano.yaml --run ...
 """
 
 from __future__ import annotations

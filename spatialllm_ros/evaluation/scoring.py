@@ -23,6 +23,11 @@ TWELVE = (
 )  # fmt: skip
 """The question types of 3DSRBench, by their names there."""
 
+OBJECT_OPTIONS = frozenset(
+    ('height_higher', 'location_closer_to_camera', 'multi_object_closer_to', 'multi_object_facing')
+)
+"""Types whose options name objects, so that an option's position is what can be guessed."""
+
 DISTANCE_TOLERANCE = 0.10
 """A metric answer is right within this share of the true length, or within 0.1 m."""
 HEADING_TOLERANCE_DEG = 20.0
@@ -149,8 +154,9 @@ def median_error(judged: Iterable[Judged], name: str) -> float:
 
 
 def _label(record: QuestionRecord) -> str:
-    names_objects = record.options and record.options[0] not in record.type_words
-    return str(record.options.index(record.answer)) if names_objects else record.answer
+    if record.type in OBJECT_OPTIONS and record.answer in record.options:
+        return str(record.options.index(record.answer))
+    return record.answer
 
 
 def _by_type(judged: Iterable[Judged]) -> dict[str, list[Judged]]:

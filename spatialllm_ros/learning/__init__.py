@@ -1,0 +1,1 @@
+"""Training: probing heads, grounding losses, stages, recipes. Never imported at run time."""

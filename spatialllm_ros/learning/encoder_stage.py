@@ -1,4 +1,4 @@
-"""Stage 0: teach the vision backbone, token by token, where objects are in 3D and how they face."""
+"""Stage 0: teach the vision backbone, token by token, where objects are and how they face."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class EncoderStage(nn.Module):
         super().__init__()
         config = model.config
         self.model = model
+        self.positions: torch.Tensor
         for name, parameter in model.named_parameters():
             parameter.requires_grad = name.startswith('vision_towers.')
         self.probe = DenseProbe(sum(part.hidden_size for part in config.vision_configs))
@@ -71,6 +72,7 @@ def encoder_stage(
         return views
 
     def evaluate(module: nn.Module) -> dict[str, float]:
+        assert isinstance(module, EncoderStage)
         return _evaluate(module, validation, grid)
 
     return Stage('encoder', EncoderStage(model), make_batch, evaluate)
@@ -123,7 +125,9 @@ def _flip_tokens(values: np.ndarray, grid: tuple[int, int], axis: int) -> np.nda
 
 
 @torch.no_grad()
-def _evaluate(module: nn.Module, arrays: SceneArrays, grid: tuple[int, int]) -> dict[str, float]:
+def _evaluate(
+    module: EncoderStage, arrays: SceneArrays, grid: tuple[int, int]
+) -> dict[str, float]:
     totals: dict[str, list[float]] = {}
     device = next(module.parameters()).device
     for start in range(0, len(arrays), EVALUATION_BATCH):

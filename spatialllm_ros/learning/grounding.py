@@ -12,6 +12,7 @@ T image tokens, D decoder size.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -60,7 +61,7 @@ class GroundingHeads(nn.Module):
 
 
 def pointer_log_probabilities(
-    decoder: nn.Module, states: torch.Tensor, keys: torch.Tensor, mentions: Mentions, prefix: int
+    decoder: Any, states: torch.Tensor, keys: torch.Tensor, mentions: Mentions, prefix: int
 ) -> torch.Tensor:
     """Return how the pointing heads look from each mention: (M, heads, P + S) log-probabilities.
 

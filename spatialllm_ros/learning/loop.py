@@ -1,7 +1,7 @@
 """The training loop that every stage shares: steps, schedule, curves, checkpoints, exact resume.
 
-A batch is a function of the seed, the step and the process alone, so nothing but weights, optimiser
-moments and the step number needs saving. Runs on a CPU, on one GPU (bf16) and over several
+A batch is a function of the seed, the step and the process alone, so nothing but weights,
+optimiser moments and the step number needs saving. Runs on a CPU, on one GPU (bf16) and over several
 processes started by ``accelerate launch``.
 """
 

@@ -46,7 +46,8 @@ def dense_truth(
 
     Args:
         shares: (B, O, T) samples of each token that show each object.
-        labels: (B, O, 3); targets: (B, O, 13).
+        labels: (B, O, 3) category, colour and has_front.
+        targets: (B, O, 13).
         positions: (T, 2) column and row of the tokens' centres, -1 to 1.
     """
     most, owner = shares.max(dim=1)

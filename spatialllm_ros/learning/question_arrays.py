@@ -62,7 +62,7 @@ def tokenise_questions(
     Raises:
         ConfigError: a mention or a type does not fit the arrays.
     """
-    marks = [tokenizer.token_to_id(name) for name in ('<answer>', '</s>')]
+    answer_mark, end_mark = special_id(tokenizer, '<answer>'), special_id(tokenizer, '</s>')
     tokens: list[int] = []
     rows: list[tuple[int, int, list[int], list[int], list[float]]] = []
     starts, by_view, records = [0], [], []
@@ -71,7 +71,7 @@ def tokenise_questions(
         for record in view:
             encoding = tokenizer.encode(record.question, add_special_tokens=False)
             answer = tokenizer.encode(record.answer, add_special_tokens=False).ids
-            tokens += [*encoding.ids, marks[0], *answer, marks[1]]
+            tokens += [*encoding.ids, answer_mark, *answer, end_mark]
             starts.append(len(tokens))
             at, objects = _mentions(record, encoding.offsets)
             numbers = list(record.numbers.values())[:MAX_NUMBERS]
@@ -93,6 +93,18 @@ def tokenise_questions(
         by_view=by_view,
         records=records,
     )
+
+
+def special_id(tokenizer: Tokenizer, mark: str) -> int:
+    """Return the id of a special token.
+
+    Raises:
+        ConfigError: the tokenizer lacks it.
+    """
+    found = tokenizer.token_to_id(mark)
+    if found is None:
+        raise ConfigError(f'expected a tokenizer with the token {mark}, found none')
+    return int(found)
 
 
 def _mentions(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,6 +61,7 @@ class QuestionStage(nn.Module):
         """Wrap a model, which is trained in place."""
         super().__init__()
         self.model = model
+        self.positions: torch.Tensor
         self.train_vision = train_vision
         self.heads = GroundingHeads(model.config.text_config.hidden_size)
         self.probe = DenseProbe(sum(part.hidden_size for part in model.config.vision_configs))
@@ -96,15 +98,10 @@ class QuestionStage(nn.Module):
         features = self.vision_features(batch)
         cache = self.prefix(features, batch)
         rows = len(batch['tokens'])
-        parts = [
-            self._group_losses(cache, batch, group)
-            for group in torch.arange(rows).tensor_split(LENGTH_GROUPS)
-        ]
-        shares = [len(group) / rows for group in torch.arange(rows).tensor_split(LENGTH_GROUPS)]
-        losses = {
-            name: sum(share * part[name] for share, part in zip(shares, parts, strict=True))
-            for name in parts[0]
-        }
+        losses: dict[str, torch.Tensor] = {}
+        for group in torch.arange(rows).tensor_split(LENGTH_GROUPS):
+            for name, loss in self._group_losses(cache, batch, group).items():
+                losses[name] = losses.get(name, 0.0) + loss * (len(group) / rows)
         losses['total'] = (
             losses['answer'] + 0.3 * losses['pointer'] + losses['object'] + losses['number']
         )
@@ -129,11 +126,13 @@ class QuestionStage(nn.Module):
         view = batch['view'][group]
         expanded = DynamicCache()
         for index, layer in enumerate(cache.layers):
-            expanded.update(layer.keys[view], layer.values[view], index)
+            keys, values = layer.keys, layer.values  # type: ignore[union-attr]
+            expanded.update(keys[view], values[view], index)  # type: ignore[index]
         out = self.model.language_model.model(
             input_ids=tokens, past_key_values=expanded, use_cache=True, output_hidden_states=True
         )
-        return tokens, out.hidden_states, expanded.layers[grounding.POINTER_LAYER].keys
+        pointing: Any = expanded.layers[grounding.POINTER_LAYER]
+        return tokens, out.hidden_states, pointing.keys
 
     def _group_losses(
         self, cache: DynamicCache, batch: Batch, group: torch.Tensor

@@ -67,7 +67,9 @@ def load_scene_arrays(
         SceneError: there is no finished shard.
     """
     scenes: list[Scene] = []
-    images, locations, shares = [], [], []
+    images: list[NDArray[np.uint8]] = []
+    shares: list[NDArray[np.uint8]] = []
+    locations: list[tuple[int, int]] = []
     for index in shard_indices(folder):
         if limit is not None and len(scenes) >= limit:
             break

@@ -1,0 +1,1 @@
+"""SpatialLLM as a transformers model."""

@@ -41,7 +41,7 @@ class SpatialLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     config_class = SpatialLLMConfig
     main_input_name = 'input_ids'
-    _tied_weights_keys = {
+    _tied_weights_keys = {  # noqa: RUF012  (transformers' own declaration)
         'language_model.lm_head.weight': 'language_model.model.embed_tokens.weight'
     }
 
@@ -91,7 +91,7 @@ class SpatialLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def encode_image(
         self, pixel_values: torch.Tensor, camera_features: torch.Tensor
     ) -> torch.Tensor:
-        """Return image embeddings (B, T, D) of images (B, 3, H, W) and camera features (B, T, 11)."""
+        """Return embeddings (B, T, D) of images (B, 3, H, W) and camera features (B, T, 11)."""
         return self.project(self.vision_features(pixel_values, camera_features), camera_features)
 
     def _tower_features(
@@ -121,7 +121,7 @@ class SpatialLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """
         if inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)
-            if pixel_values is not None:
+            if pixel_values is not None and camera_features is not None:
                 image = self.encode_image(pixel_values, camera_features)
                 holes = (input_ids == self.config.image_token_id).unsqueeze(-1)
                 inputs_embeds = inputs_embeds.masked_scatter(holes, image.to(inputs_embeds.dtype))
@@ -130,7 +130,7 @@ class SpatialLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Give the image to the first step only; later steps find it in the cache."""
         images = {name: kwargs.pop(name, None) for name in ('pixel_values', 'camera_features')}
-        inputs: dict[str, Any] = super().prepare_inputs_for_generation(*args, **kwargs)
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(*args, **kwargs)  # type: ignore[misc]
         ids = inputs.get('input_ids')
         if ids is not None and bool((ids == self.config.image_token_id).any()):
             inputs.update(images)

@@ -9,6 +9,8 @@ Notation: B images, T = rows * columns tokens, D hidden size.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -29,7 +31,7 @@ class SpatialVisionConfig(PreTrainedConfig):
         blocks: tuple[int, int, int] = (1, 1, 1),
         num_hidden_layers: int = 3,
         num_attention_heads: int = 6,
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
         """Set the widths and depths of the three convolution stages and of the attention."""
         self.widths = list(widths)

@@ -1,4 +1,4 @@
-"""The mirror image of a scene: what the same camera would see of the world flipped left to right."""
+"""The mirror image of a scene: what the same camera would see of the mirrored world."""
 
 from __future__ import annotations
 

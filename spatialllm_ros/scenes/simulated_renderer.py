@@ -205,7 +205,7 @@ class WorldRenderer:
     def _set_camera(self, world: World) -> None:
         camera = world.camera
         model = camera.model
-        x, y, z = camera.world_from_optical.T
+        _, y, z = camera.world_from_optical.T
         for view in self._scene.camera:
             view.pos = camera.position_m
             view.forward = z

@@ -62,7 +62,7 @@ def test_training_learns_and_draws_its_curve(tmp_path):
 def test_a_stopped_run_ends_at_the_weights_of_an_unbroken_one(tmp_path):
     run_stage(stage(), config(), tmp_path / 'unbroken')
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     whole_stage, broken = stage(), stage()
@@ -71,10 +71,10 @@ def test_a_stopped_run_ends_at_the_weights_of_an_unbroken_one(tmp_path):
     def make_batch(rng):
         calls.append(1)
         if len(calls) == 24:
-            raise Stop
+            raise StopError
         return whole_stage.make_batch(rng)
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         run_stage(
             Stage('line', broken.module, make_batch, broken.evaluate),
             config(),
