@@ -5,15 +5,22 @@ python tools/check_data_files.py
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import yaml
 
-PARSERS = {
+
+def parse_yaml(path: Path) -> object:
+    """Read every document of a YAML file."""
+    return list(yaml.safe_load_all(path.read_text(encoding='utf-8')))
+
+
+PARSERS: dict[str, Callable[[Path], object]] = {
     '.xml': ElementTree.parse,
-    '.yaml': lambda path: list(yaml.safe_load_all(path.read_text(encoding='utf-8'))),
-    '.yml': lambda path: list(yaml.safe_load_all(path.read_text(encoding='utf-8'))),
+    '.yaml': parse_yaml,
+    '.yml': parse_yaml,
 }
 
 
@@ -33,4 +40,4 @@ def broken_files() -> list[str]:
 
 
 if __name__ == '__main__':
-    sys.exit('\n'.join(broken_files()))
+    sys.exit('\n'.join(broken_files()) or None)
