@@ -1,0 +1,1 @@
+"""From a trained SpatialLLM to a bundle that runs without torch."""

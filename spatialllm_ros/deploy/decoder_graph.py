@@ -1,0 +1,209 @@
+"""The decoder of a Llama- or Qwen-like causal model as one ONNX graph with an explicit cache.
+
+The graph is written node by node from the trained weights, not traced: its operators, names and
+shapes are then the same whatever the exporter's version. One graph serves the image prefix, the
+question and each further word.
+
+Inputs, beside the cache: ``inputs_embeds`` (B, S, D); ``position_ids`` (B, S), which angles the
+new positions have; ``mask`` (B, 1, S, cache), true where a new position may look;
+``write_indices`` (B,), where in the cache each row's new positions go (``static24`` only);
+``logit_indices`` (B, N), which of the new positions are scored. Output beside the cache:
+``logits`` (B, N, vocabulary).
+
+Notation: B rows, S new positions, N scored ones, D hidden size, E head size.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto
+from torch import nn
+
+from spatialllm_ros.deploy.decoder_flavours import FLAVOURS, Flavour, Heads
+from spatialllm_ros.deploy.graph_builder import GraphBuilder
+from spatialllm_ros.errors import ConfigError
+
+Array = NDArray[np.float32]
+
+
+def decoder_graph(language_model: nn.Module, flavour: str, context: int) -> onnx.ModelProto:
+    """Write the graph of a ``*ForCausalLM``.
+
+    Args:
+        language_model: a transformers decoder with RMSNorm, rotary positions, and SwiGLU; biases,
+            query and key norms and grouped heads are optional.
+        flavour: a key of ``FLAVOURS``.
+        context: positions that a cache holds, and the largest position plus one.
+
+    Raises:
+        ConfigError: the decoder has a part that the graph has no place for.
+    """
+    if flavour not in FLAVOURS:
+        raise ConfigError(f'expected a flavour of {list(FLAVOURS)}, found {flavour!r}')
+    return _DecoderWriter(language_model, FLAVOURS[flavour], context).write()
+
+
+def decoder_heads(config: Any) -> Heads:
+    """Return the attention heads that a decoder's configuration describes."""
+    size = getattr(config, 'head_dim', None) or config.hidden_size // config.num_attention_heads
+    return Heads(
+        queries=config.num_attention_heads,
+        keys=getattr(config, 'num_key_value_heads', None) or config.num_attention_heads,
+        size=size,
+        scale=1 / math.sqrt(size),
+    )
+
+
+class _DecoderWriter:
+    """Writes one graph, part by part."""
+
+    def __init__(self, language_model: nn.Module, flavour: Flavour, context: int) -> None:
+        self.model: Any = language_model
+        self.config: Any = language_model.config
+        self.flavour = flavour
+        self.context = context
+        self.heads = decoder_heads(self.config)
+        self.graph = GraphBuilder('decoder', flavour.opset)
+        _check_supported(language_model, context)
+
+    def write(self) -> onnx.ModelProto:
+        graph, config = self.graph, self.config
+        x = graph.input('inputs_embeds', ('batch', 'sequence', config.hidden_size))
+        graph.input('position_ids', ('batch', 'sequence'), TensorProto.INT64)
+        seen = self.context if self.flavour.is_static else 'total'
+        graph.input('mask', ('batch', 1, 'sequence', seen), TensorProto.BOOL)
+        if self.flavour.is_static:
+            graph.input('write_indices', ('batch',), TensorProto.INT64)
+        graph.input('logit_indices', ('batch', 'scored'), TensorProto.INT64)
+        self._rope_tables()
+        for index, layer in enumerate(self.model.model.layers):
+            x = self._layer(layer, f'layers.{index}', index, x)
+        self._logits(x)
+        return graph.model()
+
+    def _rope_tables(self) -> None:
+        """Add the tables (context, E / 2) that the model's own rotary embedding computes."""
+        rotary = self.model.model.rotary_emb
+        positions = torch.arange(self.context, device=rotary.inv_freq.device)[None]
+        tables = rotary(torch.zeros(1, device=positions.device), positions)
+        for name, table in zip(('rope_cos', 'rope_sin'), tables, strict=True):
+            self.graph.weight(name, as_array(table[0, :, : table.shape[-1] // 2]))
+
+    def _layer(self, layer: Any, name: str, index: int, x: str) -> str:
+        normed = self._norm(layer.input_layernorm, f'{name}.input_norm', x)
+        attended = self._attention(layer.self_attn, f'{name}.attention', index, normed)
+        x = self.graph.node('Add', [x, attended], f'{name}.middle')
+        normed = self._norm(layer.post_attention_layernorm, f'{name}.middle_norm', x)
+        return self.graph.node(
+            'Add', [x, self._mlp(layer.mlp, f'{name}.mlp', normed)], f'{name}.out'
+        )
+
+    def _attention(self, attention: Any, name: str, index: int, x: str) -> str:
+        graph, heads = self.graph, self.heads
+        projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+        joined = self._linear(projections, f'{name}.qkv', x)
+        widths = graph.integers(*(projection.out_features for projection in projections))
+        flat = graph.nodes('Split', [joined, widths], [f'{name}.{p}_flat' for p in 'qkv'], axis=-1)
+        q, k, v = (
+            self._per_head(
+                part, f'{name}.{label}', count, getattr(attention, f'{label}_norm', None)
+            )
+            for part, label, count in zip(
+                flat, 'qkv', (heads.queries, heads.keys, heads.keys), strict=True
+            )
+        )
+        q = self.flavour.rotate(graph, q, f'{name}.q_turned')
+        k = self.flavour.rotate(graph, k, f'{name}.k_turned')
+        keys, values = self._cache(index, 'k', k), self._cache(index, 'v', v)
+        mixed = self.flavour.attend(graph, (q, keys, values), heads, f'{name}.mixed')
+        turned = graph.node('Transpose', [mixed], f'{name}.turned', perm=(0, 2, 1, 3))
+        together = graph.integers(0, 0, heads.queries * heads.size)
+        out = graph.node('Reshape', [turned, together], f'{name}.together')
+        return self._linear((attention.o_proj,), f'{name}.o', out)
+
+    def _per_head(self, flat: str, name: str, count: int, norm: nn.Module | None) -> str:
+        """Return (B, count, S, E) of (B, S, count * E)."""
+        shape = self.graph.integers(0, 0, count, self.heads.size)
+        split = self.graph.node('Reshape', [flat, shape], f'{name}.split')
+        if norm is not None:
+            split = self._norm(norm, f'{name}.norm', split)
+        return self.graph.node('Transpose', [split], name, perm=(0, 2, 1, 3))
+
+    def _cache(self, index: int, kind: str, new: str) -> str:
+        before, after = (self.context,) * 2 if self.flavour.is_static else ('past', 'total')
+        keys, size = self.heads.keys, self.heads.size
+        past = self.graph.input(f'past_{kind}{index}', ('batch', keys, before, size))
+        self.graph.output(f'present_{kind}{index}', ('batch', keys, after, size))
+        return self.flavour.remember(self.graph, past, new, f'present_{kind}{index}')
+
+    def _mlp(self, mlp: Any, name: str, x: str) -> str:
+        joined = self._linear((mlp.gate_proj, mlp.up_proj), f'{name}.gate_up', x)
+        parts = [f'{name}.gate', f'{name}.up']
+        gate, up = self.graph.nodes('Split', [joined], parts, axis=-1, num_outputs=2)
+        opened = self.graph.node('Sigmoid', [gate], f'{name}.opened')
+        silu = self.graph.node('Mul', [gate, opened], f'{name}.silu')
+        product = self.graph.node('Mul', [silu, up], f'{name}.product')
+        return self._linear((mlp.down_proj,), f'{name}.down', product)
+
+    def _norm(self, norm: Any, name: str, x: str) -> str:
+        self.graph.weight(name, as_array(norm.weight))
+        return self.flavour.rms_norm(self.graph, x, name, norm.variance_epsilon)
+
+    def _linear(self, layers: tuple[Any, ...], name: str, x: str) -> str:
+        """Apply linear layers that read the same input, as one product."""
+        weight = np.concatenate([as_array(layer.weight).T for layer in layers], axis=1)
+        self.graph.weight(f'{name}.weight', weight)
+        if all(layer.bias is None for layer in layers):
+            return self.graph.node('MatMul', [x, f'{name}.weight'], name)
+        biases = [
+            np.zeros(layer.out_features, np.float32)
+            if layer.bias is None
+            else as_array(layer.bias)
+            for layer in layers
+        ]
+        self.graph.weight(f'{name}.bias', np.concatenate(biases))
+        product = self.graph.node('MatMul', [x, f'{name}.weight'], f'{name}.product')
+        return self.graph.node('Add', [product, f'{name}.bias'], name)
+
+    def _logits(self, x: str) -> None:
+        """Score the chosen positions only."""
+        graph = self.graph
+        chosen = graph.node('Unsqueeze', ['logit_indices', graph.integers(-1)], 'chosen')
+        states = graph.node('GatherND', [x, chosen], 'scored_states', batch_dims=1)
+        normed = self._norm(self.model.model.norm, 'final_norm', states)
+        graph.weight('lm_head.weight', as_array(self.model.lm_head.weight).T)
+        graph.node('MatMul', [normed, 'lm_head.weight'], 'logits')
+        graph.output('logits', ('batch', 'scored', self.model.lm_head.out_features))
+
+
+def as_array(values: torch.Tensor) -> Array:
+    """Return a tensor's values as float32."""
+    array: Array = values.detach().cpu().float().numpy()
+    return array
+
+
+def _check_supported(model: Any, context: int) -> None:
+    config, problems = model.config, []
+    if getattr(config, 'hidden_act', 'silu') != 'silu':
+        problems.append(f'hidden_act {config.hidden_act!r} (expected silu)')
+    if set(getattr(config, 'layer_types', None) or ['full_attention']) != {'full_attention'}:
+        problems.append(f'layer_types {config.layer_types} (expected full attention only)')
+    if context > config.max_position_embeddings:
+        problems.append(f'a context of {context} (at most {config.max_position_embeddings})')
+    layer = model.model.layers[0]
+    parts = ('self_attn.q_proj', 'self_attn.k_proj', 'mlp.gate_proj', 'post_attention_layernorm')
+    names = dict(layer.named_modules())
+    problems += [f'no {part} in its layers' for part in parts if part not in names]
+    if model.lm_head.bias is not None:
+        problems.append('a bias in its lm_head')
+    if problems:
+        raise ConfigError(
+            f'expected a Llama- or Qwen-like decoder, found {type(model).__name__} with '
+            f'{"; ".join(problems)}'
+        )
