@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -24,6 +23,7 @@ from spatialllm_ros.node.image_conversion import (
 )
 from spatialllm_ros.node.messages import nanoseconds
 from spatialllm_ros.node.parameters import CameraParameters, NodeParameters
+from spatialllm_ros.runtime.frame_store import FrameStore
 from spatialllm_ros.schema import CameraModel, Frame
 
 NEWEST_ONLY = QoSProfile(
@@ -32,6 +32,22 @@ NEWEST_ONLY = QoSProfile(
 """Sensor data; an image that was not taken before the next one came is of no use."""
 
 WARNING_PERIOD_S = 1.0
+
+
+Converter = Callable[[Any], Rgb]
+"""Turns a camera's messages into pixels; raises UnfitImageError."""
+
+
+def converter(camera: CameraParameters, parameters: NodeParameters) -> Converter:
+    """Return the way in which a camera's messages become pixels.
+
+    Raises:
+        ConfigError: it is cv_bridge, which is not installed.
+    """
+    convert: Callable[[Any, int], Rgb] = rgb_from_compressed
+    if camera.transport == 'raw':
+        convert = image_converter(parameters.use_cv_bridge)
+    return lambda message: convert(message, parameters.max_image_side_px)
 
 
 def image_topic(camera: CameraParameters) -> str:
@@ -48,8 +64,6 @@ class CameraInput:
     """The subscriptions of one camera, from ``open`` to ``close``.
 
     Attributes:
-        received: images that arrived.
-        rejected: of these, images that were dropped, by reason.
         remark: what a person should know of the camera's intrinsics; empty where all is well.
     """
 
@@ -57,34 +71,26 @@ class CameraInput:
         self,
         node: Node,
         camera: CameraParameters,
-        parameters: NodeParameters,
+        convert: Converter,
         up: UpSource,
-        take: Callable[[Frame], None],
+        frames: FrameStore,
     ) -> None:
         """Prepare to read one camera.
 
         Args:
             node: subscribes.
             camera: its topics, and what is known of it.
-            parameters: limits and the way of conversion.
+            convert: turns its messages into pixels.
             up: tells gravity in an image's frame.
-            take: is given every good frame and must return at once.
-
-        Raises:
-            ConfigError: the way of conversion is not installed.
+            frames: takes the good ones and counts the others.
         """
-        self.received = 0
-        self.rejected: Counter[str] = Counter()
         self.remark = ''
-        self._node, self._camera, self._up, self._take = node, camera, up, take
+        self._node, self._camera, self._up, self._frames = node, camera, up, frames
         # A logger of its own, so that each camera has its own second between warnings.
         self._logger = node.get_logger().get_child(camera.name)
         self._info: CameraInfo | None = None
         self._subscriptions: list[Any] = []
-        self._convert: Callable[[Any, int], Rgb] = rgb_from_compressed
-        if camera.transport == 'raw':
-            self._convert = image_converter(parameters.use_cv_bridge)
-        self._max_side_px = parameters.max_image_side_px
+        self._convert = convert
 
     def open(self) -> None:
         """Subscribe to images and intrinsics."""
@@ -106,17 +112,13 @@ class CameraInput:
         self._info = info
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        self.received += 1
         try:
-            rgb = self._convert(message, self._max_side_px)
+            rgb = self._convert(message)
         except UnfitImageError as error:
-            self.rejected[error.reason] += 1
-            self._logger.warning(
-                f'image {self.received} dropped ({self.rejected.total()} so far): {error}',
-                throttle_duration_sec=WARNING_PERIOD_S,
-            )
+            self._frames.reject(self._camera.name, error.reason)
+            self._logger.warning(f'image dropped: {error}', throttle_duration_sec=WARNING_PERIOD_S)
             return
-        self._take(
+        self._frames.put(
             Frame(
                 rgb=rgb,
                 camera=replace(self._model(rgb), up_optical=self._up(message.header)),

@@ -15,6 +15,9 @@ from spatialllm_msgs.msg import SpatialAnswer, Status
 from spatialllm_msgs.msg import Timing as TimingMessage
 from spatialllm_ros.errors import (
     AnswerParseError,
+    AnswerTimeoutError,
+    BusyError,
+    CancelledError,
     EngineError,
     GeometryError,
     NoFrameError,
@@ -25,6 +28,7 @@ from spatialllm_ros.errors import (
     UnknownCameraError,
 )
 from spatialllm_ros.geometry import front_from_azimuth, rotation_from_front
+from spatialllm_ros.node.transforms import TransformError
 from spatialllm_ros.schema import Answer, LocatedObject, Mat3, Timing, Vec3
 
 NANOSECONDS = 1_000_000_000
@@ -55,11 +59,23 @@ STATUS_OF_ERROR: dict[type[SpatialLLMError], StatusCode] = {
     QuestionError: StatusCode.BAD_QUESTION,
     UncalibratedCameraError: StatusCode.UNCALIBRATED,
     UnknownCameraError: StatusCode.UNKNOWN_CAMERA,
+    BusyError: StatusCode.BUSY,
+    CancelledError: StatusCode.CANCELLED,
+    AnswerTimeoutError: StatusCode.TIMEOUT,
+    TransformError: StatusCode.NO_TRANSFORM,
     EngineError: StatusCode.ENGINE_ERROR,
     AnswerParseError: StatusCode.ENGINE_ERROR,
     GeometryError: StatusCode.ENGINE_ERROR,
 }
-"""The one place where errors become statuses."""
+"""The one place where errors become statuses; an error that is not named is the engine's."""
+
+
+def status_of(error: BaseException) -> StatusCode:
+    """Return the status that a caller is told for an error."""
+    for kind in type(error).__mro__:
+        if kind in STATUS_OF_ERROR:
+            return STATUS_OF_ERROR[kind]
+    return StatusCode.ENGINE_ERROR
 
 
 def time_message(stamp_ns: int) -> Time:
@@ -73,6 +89,11 @@ def nanoseconds(time: Time | Duration) -> int:
     return int(time.sec) * NANOSECONDS + int(time.nanosec)
 
 
+def answer_header(answer: Answer) -> Header:
+    """Return the header of the image that an answer speaks of."""
+    return Header(stamp=time_message(answer.stamp_ns), frame_id=answer.frame_id)
+
+
 def answer_message(answer: Answer, question: str, up_optical: Vec3 | None) -> SpatialAnswer:
     """Return an answer as a message, under the header of the image that it speaks of.
 
@@ -82,7 +103,7 @@ def answer_message(answer: Answer, question: str, up_optical: Vec3 | None) -> Sp
         up_optical: gravity in the image's frame, which an object's heading is relative to.
     """
     message = SpatialAnswer(
-        header=Header(stamp=time_message(answer.stamp_ns), frame_id=answer.frame_id),
+        header=answer_header(answer),
         camera=answer.camera_name,
         question=question,
         text=answer.text,

@@ -152,6 +152,19 @@ class NodeParameters:
     max_waiting_questions: int = _parameter(
         32, 'questions beyond these are refused as BUSY', minimum=1, maximum=1024
     )
+    max_batch: int = _parameter(
+        8, 'questions on one image that are answered at once', minimum=1, maximum=64
+    )
+    encode_ahead_hz: float = _parameter(
+        0.0,
+        'how often a new image is encoded before anybody asks; 0 for never',
+        unit='Hz',
+        minimum=0.0,
+        maximum=60.0,
+    )
+    cpu_threads: int = _parameter(
+        0, 'of the computation, where a CPU does it; 0 for one per core', minimum=0, maximum=256
+    )
     max_image_side_px: int = _parameter(
         4096, 'larger images are dropped', unit='pixels', minimum=16, maximum=16384
     )
@@ -159,7 +172,12 @@ class NodeParameters:
         False, 'convert raw images by cv_bridge instead of NumPy and OpenCV'
     )
     diagnostics_period_s: float = _parameter(
-        1.0, 'how often `/diagnostics` is published', unit='s', minimum=0.1, maximum=60.0
+        1.0,
+        'how often `/diagnostics` is published',
+        unit='s',
+        minimum=0.1,
+        maximum=60.0,
+        is_fixed=True,
     )
 
 

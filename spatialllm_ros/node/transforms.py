@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point, Pose, Quaternion
 from rclpy.node import Node
 from rclpy.time import Time as RclpyTime
 
 from spatialllm_ros.errors import ConfigError, InputError
+
+Xyzw = tuple[float, float, float, float]
 
 
 class TransformError(InputError):
@@ -55,3 +58,29 @@ class Transforms:
     def close(self) -> None:
         """Stop to listen."""
         self._listener.unregister()
+
+
+def transformed_pose(transform: Any, pose: Pose) -> Pose:
+    """Return a pose of the source frame in the target frame of a ``geometry_msgs/Transform``."""
+    q, t = transform.rotation, transform.translation
+    p, o = pose.position, pose.orientation
+    turned = hamilton(
+        hamilton((q.x, q.y, q.z, q.w), (p.x, p.y, p.z, 0.0)), (-q.x, -q.y, -q.z, q.w)
+    )
+    x, y, z, w = hamilton((q.x, q.y, q.z, q.w), (o.x, o.y, o.z, o.w))
+    return Pose(
+        position=Point(x=turned[0] + t.x, y=turned[1] + t.y, z=turned[2] + t.z),
+        orientation=Quaternion(x=x, y=y, z=z, w=w),
+    )
+
+
+def hamilton(a: Xyzw, b: Xyzw) -> Xyzw:
+    """Return the product of two quaternions: first ``b`` turns, then ``a``."""
+    ax, ay, az, aw = a
+    bx, by, bz, bw = b
+    return (
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+        aw * bw - ax * bx - ay * by - az * bz,
+    )

@@ -37,7 +37,7 @@ def test_every_specification_is_complete(name):
     assert not spec.description.endswith('.')
     is_number = isinstance(spec.default, int | float) and not isinstance(spec.default, bool)
     assert is_number == (spec.minimum is not None) == (spec.maximum is not None)
-    for suffix, unit in [('_s', 's'), ('_px', 'pixels'), ('_deg', 'degrees')]:
+    for suffix, unit in [('_s', 's'), ('_px', 'pixels'), ('_deg', 'degrees'), ('_hz', 'Hz')]:
         assert name.endswith(suffix) == (spec.unit == unit)
 
 

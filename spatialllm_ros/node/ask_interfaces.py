@@ -1,0 +1,190 @@
+"""The ways to ask: action, services, topic pair. Each turns a request into a query and back."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import PoseStamped
+from rclpy.action import ActionServer, CancelResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.node import Node
+from std_msgs.msg import String
+
+from spatialllm_msgs.action import AskSpatial
+from spatialllm_msgs.msg import SpatialAnswer
+from spatialllm_msgs.srv import AskSpatial as AskOnce
+from spatialllm_msgs.srv import Locate
+from spatialllm_ros.errors import QuestionError
+from spatialllm_ros.node.asking import Asker
+from spatialllm_ros.node.messages import NANOSECONDS, StatusCode, nanoseconds
+from spatialllm_ros.node.transforms import TransformError, Transforms, transformed_pose
+from spatialllm_ros.schema import Answer, Query
+
+RESULT_KEPT_S = 60
+"""How long a client may take to fetch its goal's result; rclpy's own 10 s lose slow ones."""
+
+TOPIC_DEPTH = 10
+LOCATE_QUESTION = 'where is the {phrase}?'
+
+
+class AskInterfaces:
+    """The action ``~/ask``, the services ``~/ask_once`` and ``~/locate``, and the topics.
+
+    A ``std_msgs/String`` on ``~/question`` is answered on ``~/answer``, or, where there is no
+    answer, by a sentence on ``~/refused``.
+    """
+
+    def __init__(self, node: Node, asker: Asker, transforms: Transforms | None) -> None:
+        """Offer all of them; ``transforms`` is None where TF is not installed."""
+        self._node, self._asker, self._transforms = node, asker, transforms
+        self._running: dict[bytes, Future[Answer]] = {}
+        # Questions wait for their answers side by side, and a cancel request beside them.
+        group = ReentrantCallbackGroup()
+        self._action = ActionServer(
+            node,
+            AskSpatial,
+            '~/ask',
+            self._execute,
+            callback_group=group,
+            cancel_callback=self._cancel,
+            result_timeout=RESULT_KEPT_S,
+        )
+        self._services = [
+            node.create_service(AskOnce, '~/ask_once', self._ask_once, callback_group=group),
+            node.create_service(Locate, '~/locate', self._locate, callback_group=group),
+        ]
+        self._question = node.create_subscription(
+            String, '~/question', self._on_question, TOPIC_DEPTH, callback_group=group
+        )
+        self._answer = node.create_publisher(SpatialAnswer, '~/answer', TOPIC_DEPTH)
+        self._refused = node.create_publisher(String, '~/refused', TOPIC_DEPTH)
+
+    def close(self) -> None:
+        """Withdraw all of them; every question must be over."""
+        self._action.destroy()
+        for service in self._services:
+            self._node.destroy_service(service)
+        self._node.destroy_subscription(self._question)
+        self._node.destroy_publisher(self._answer)
+        self._node.destroy_publisher(self._refused)
+
+    async def _execute(self, goal: ServerGoalHandle) -> Any:
+        key = bytes(goal.goal_id.uuid)
+
+        def on_text(text: str) -> None:
+            goal.publish_feedback(AskSpatial.Feedback(partial_text=text))
+
+        answer = self._asker.submit(lambda: query(goal.request), on_text)
+        self._running[key] = answer
+        if goal.is_cancel_requested:  # between its acceptance and now
+            answer.cancel()
+        reply = await self._asker.reply(answer, goal.request.question)
+        del self._running[key]
+        if reply.status == StatusCode.OK:
+            goal.succeed()
+        elif reply.status == StatusCode.CANCELLED and goal.is_cancel_requested:
+            goal.canceled()
+        else:
+            goal.abort()
+        return AskSpatial.Result(
+            answer=reply.answer, status=int(reply.status), message=reply.message
+        )
+
+    def _cancel(self, goal: ServerGoalHandle) -> CancelResponse:
+        answer = self._running.get(bytes(goal.goal_id.uuid))
+        if answer is not None:
+            answer.cancel()
+        return CancelResponse.ACCEPT
+
+    async def _ask_once(self, request: Any, response: Any) -> Any:
+        answer = self._asker.submit(lambda: query(request))
+        reply = await self._asker.reply(answer, request.question)
+        response.answer = reply.answer
+        response.status, response.message = int(reply.status), reply.message
+        return response
+
+    async def _locate(self, request: Any, response: Any) -> Any:
+        answer = self._asker.submit(lambda: locate_query(request))
+        reply = await self._asker.reply(answer, request.phrase)
+        response.status, response.message = int(reply.status), reply.message
+        if reply.answer.kind != SpatialAnswer.POSE:
+            return response
+        found = PoseStamped(header=reply.answer.header, pose=reply.answer.pose)
+        try:
+            found = self._in_frame(found, request.target_frame, reply.answer.has_heading)
+        except TransformError as error:
+            response.status, response.message = int(StatusCode.NO_TRANSFORM), str(error)
+            return response
+        response.poses = [found]
+        response.has_heading = [reply.answer.has_heading]
+        response.confidences = [reply.answer.confidence]
+        return response
+
+    def _in_frame(self, found: PoseStamped, target_frame: str, has_heading: bool) -> PoseStamped:
+        if target_frame in {'', found.header.frame_id}:
+            return found
+        if self._transforms is None:
+            raise TransformError(
+                f'expected TF for target_frame {target_frame!r}, but tf2_ros is not installed; '
+                'leave target_frame empty for the optical frame of the camera'
+            )
+        header = found.header
+        transform = self._transforms.lookup(target_frame, header.frame_id, header.stamp)
+        moved = PoseStamped(header=header, pose=transformed_pose(transform, found.pose))
+        moved.header.frame_id = target_frame
+        if not has_heading:
+            moved.pose.orientation = found.pose.orientation
+        return moved
+
+    async def _on_question(self, message: String) -> None:
+        answer = self._asker.submit(lambda: Query(message.data))
+        reply = await self._asker.reply(answer, message.data)
+        if reply.status == StatusCode.OK:
+            self._answer.publish(reply.answer)
+        else:
+            self._refused.publish(String(data=f'{reply.status.name}: {reply.message}'))
+
+
+def query(request: Any) -> Query:
+    """Return an action goal or service request as a query.
+
+    Raises:
+        QuestionError: its limit on the image's age is negative.
+    """
+    return Query(
+        question=request.question,
+        options=tuple(request.options),
+        camera=request.camera,
+        max_frame_age_s=max_age_s(request.max_frame_age),
+    )
+
+
+def locate_query(request: Any) -> Query:
+    """Return a locate request as a query.
+
+    Raises:
+        QuestionError: it names nothing, or its limit on the image's age is negative.
+    """
+    phrase = request.phrase.strip()
+    if not phrase:
+        raise QuestionError('expected a phrase that names an object, found an empty one')
+    return Query(
+        question=LOCATE_QUESTION.format(phrase=phrase),
+        camera=request.camera,
+        max_frame_age_s=max_age_s(request.max_frame_age),
+    )
+
+
+def max_age_s(limit: Duration) -> float | None:
+    """Return a request's limit on the image's age; None for zero, the node's own.
+
+    Raises:
+        QuestionError: the limit is negative.
+    """
+    age_s = nanoseconds(limit) / NANOSECONDS
+    if age_s < 0:
+        raise QuestionError(f'expected a max_frame_age of zero or more, found {age_s} s')
+    return age_s or None

@@ -1,0 +1,130 @@
+"""What the node holds from ``configure`` to ``cleanup``: model, frames, cameras, interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.node import Node
+
+from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.geometry import guessed_camera
+from spatialllm_ros.node.ask_interfaces import AskInterfaces
+from spatialllm_ros.node.asking import Asker
+from spatialllm_ros.node.camera_input import CameraInput, converter
+from spatialllm_ros.node.diagnostics import camera_status, model_status
+from spatialllm_ros.node.gravity import up_source
+from spatialllm_ros.node.parameters import NodeParameters
+from spatialllm_ros.node.transforms import Transforms
+from spatialllm_ros.runtime.frame_store import FrameStore
+from spatialllm_ros.runtime.scheduler import Scheduler, SchedulerSettings
+from spatialllm_ros.runtime.session import SpatialSession
+from spatialllm_ros.schema import Frame, Query
+
+SessionLoader = Callable[[NodeParameters], SpatialSession]
+
+WARM_UP_QUERY = Query('is there a red car?', options=('yes', 'no'))
+
+
+def load_session(parameters: NodeParameters) -> SpatialSession:
+    """Open the bundle that the parameters name, and answer once to have it warm.
+
+    Raises:
+        BundleError: names the file and what is wrong with it.
+        EngineError: the engine cannot be loaded or failed.
+    """
+    session = SpatialSession.load(parameters.bundle, parameters.engine, parameters.cpu_threads)
+    rgb = np.full((48, 64, 3), 128, np.uint8)
+    frame = Frame(rgb, guessed_camera(64, 48, 1.0), stamp_ns=0, frame_id='', camera_name='')
+    session.answer(session.encode(frame), WARM_UP_QUERY)
+    return session
+
+
+def listen_to_tf(node: Node) -> Transforms | None:
+    """Listen to TF where it is installed; one sentence in the log says where it is not."""
+    try:
+        return Transforms(node)
+    except ConfigError as absent:
+        node.get_logger().info(str(absent))
+        return None
+
+
+class Configured:
+    """Everything that answers, idle until ``activate``."""
+
+    def __init__(self, node: Node, parameters: NodeParameters, load: SessionLoader) -> None:
+        """Load the model and offer the interfaces.
+
+        Raises:
+            BundleError, EngineError: the model cannot be used.
+            ConfigError: something a parameter asks for is not installed.
+        """
+        self._node, self._parameters = node, parameters
+        self._session = load(parameters)
+        self._frames = FrameStore(
+            parameters.camera_names,
+            parameters.max_frame_age_s,
+            now_ns=lambda: int(node.get_clock().now().nanoseconds),
+        )
+        settings = SchedulerSettings(
+            queue_size=parameters.max_waiting_questions,
+            batch_size=parameters.max_batch,
+            timeout_s=parameters.answer_timeout_s,
+            encode_ahead_hz=parameters.encode_ahead_hz,
+        )
+        self._scheduler = Scheduler(self._session, self._frames, settings)
+        converters = {camera.name: converter(camera, parameters) for camera in parameters.cameras}
+        self._transforms = listen_to_tf(node)
+        ups = {camera.name: up_source(camera, self._transforms) for camera in parameters.cameras}
+        self._cameras = {
+            camera.name: CameraInput(
+                node, camera, converters[camera.name], ups[camera.name], self._frames
+            )
+            for camera in parameters.cameras
+        }
+        self._asker = Asker(node, self._scheduler, ups)
+        self._interfaces = AskInterfaces(node, self._asker, self._transforms)
+
+    @property
+    def engine_name(self) -> str:
+        """What computes, in words."""
+        return self._session.engine_name
+
+    @property
+    def open_questions(self) -> int:
+        """How many callers have not been told yet how their question ended."""
+        return self._asker.open
+
+    def activate(self) -> None:
+        """Read the cameras and answer questions."""
+        self._scheduler.start()
+        for camera in self._cameras.values():
+            camera.open()
+
+    def deactivate(self) -> None:
+        """Stop to read the cameras and end every question as cancelled."""
+        for camera in self._cameras.values():
+            camera.close()
+        self._scheduler.stop()
+
+    def close(self) -> None:
+        """Withdraw the interfaces; to be called after ``deactivate``."""
+        self._interfaces.close()
+        if self._transforms is not None:
+            self._transforms.close()
+
+    def statuses(self, state: str) -> list[DiagnosticStatus]:
+        """Return what ``/diagnostics`` is told while the node is in a state."""
+        values = {
+            'bundle': self._parameters.bundle,
+            'engine': self.engine_name,
+            'questions waiting': self._scheduler.waiting,
+        }
+        name = self._node.get_name()
+        model = model_status(name, state, values, self._asker.replies)
+        cameras = [
+            camera_status(name, camera, self._frames.counts(camera), reader.remark)
+            for camera, reader in self._cameras.items()
+        ]
+        return [model, *cameras]

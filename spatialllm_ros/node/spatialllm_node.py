@@ -1,0 +1,121 @@
+"""The lifecycle node: parameters, transitions and diagnostics; everything else is elsewhere."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from spatialllm_ros.errors import SpatialLLMError
+from spatialllm_ros.node.configured import Configured, SessionLoader, load_session
+from spatialllm_ros.node.diagnostics import diagnostic_array, model_status
+from spatialllm_ros.node.parameter_server import ParameterServer
+
+
+class SpatialLLMNode(LifecycleNode):
+    """Answers questions in words about what cameras see.
+
+    ``configure`` loads and warms the model and offers the interfaces, ``activate`` reads the
+    cameras and answers, ``deactivate`` ends what runs as cancelled, ``cleanup`` frees everything.
+    """
+
+    def __init__(self, load: SessionLoader = load_session, **node_options: Any) -> None:
+        """Declare the parameters.
+
+        Args:
+            load: opens the model that the parameters name.
+            node_options: of ``rclpy.node.Node``.
+
+        Raises:
+            ConfigError: names every parameter that cannot be used.
+        """
+        super().__init__(
+            'spatialllm', automatically_declare_parameters_from_overrides=True, **node_options
+        )
+        self._load = load
+        self._configured: Configured | None = None
+        self._state, self._problem = 'unconfigured', ''
+        self._parameters = ParameterServer(self, may_change=lambda: self._configured is None)
+        parameters = self._parameters.read()
+        self.autostart = parameters.autostart
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self.create_timer(parameters.diagnostics_period_s, self._publish_diagnostics)
+
+    def start(self) -> bool:
+        """Configure and activate, and tell whether both succeeded."""
+        self.trigger_configure()
+        if self._state == 'inactive':
+            self.trigger_activate()
+        return self._state == 'active'
+
+    def stop(self) -> int:
+        """End what runs, and return how many callers have still to be told: by spinning on."""
+        if self._configured is None:
+            return 0
+        self._configured.deactivate()
+        return self._configured.open_questions
+
+    def on_configure(self, _: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model; refuse, with the reason in the log, where it cannot be used."""
+        return self._transition('inactive', self._configure)
+
+    def on_activate(self, _: LifecycleState) -> TransitionCallbackReturn:
+        """Read the cameras and answer."""
+        return self._transition('active', self._held.activate)
+
+    def on_deactivate(self, _: LifecycleState) -> TransitionCallbackReturn:
+        """Stop to read the cameras and end every question as cancelled."""
+        return self._transition('inactive', self._held.deactivate)
+
+    def on_cleanup(self, _: LifecycleState) -> TransitionCallbackReturn:
+        """Free the model and withdraw the interfaces."""
+        return self._transition('unconfigured', self._release)
+
+    def on_shutdown(self, _: LifecycleState) -> TransitionCallbackReturn:
+        """End what runs; the interfaces stay until the process ends, and refuse."""
+        return self._transition('finalized', self.stop)
+
+    def on_error(self, _: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything after a transition that went wrong."""
+        return self._transition('unconfigured', self._release)
+
+    @property
+    def _held(self) -> Configured:
+        assert self._configured is not None, 'the life cycle configures before it activates'
+        return self._configured
+
+    def _configure(self) -> None:
+        self._configured = Configured(self, self._parameters.read(), self._load)
+        self.get_logger().info(f'the model runs by {self._held.engine_name}')
+
+    def _release(self) -> None:
+        if self._configured is not None:
+            self._configured.deactivate()
+            self._configured.close()
+            self._configured = None
+
+    def _transition(self, state: str, step: Callable[[], object]) -> TransitionCallbackReturn:
+        try:
+            step()
+        except SpatialLLMError as error:
+            self._problem = str(error)
+            self.get_logger().error(self._problem)
+            return TransitionCallbackReturn.FAILURE
+        except Exception:
+            # rclpy turns this into the error state without a word.
+            self.get_logger().fatal(traceback.format_exc())
+            return TransitionCallbackReturn.ERROR
+        self._state, self._problem = state, ''
+        return TransitionCallbackReturn.SUCCESS
+
+    def _publish_diagnostics(self) -> None:
+        message = f'{self._state}: {self._problem}' if self._problem else self._state
+        if self._configured is None:
+            statuses = [model_status(self.get_name(), message, {}, {})]
+        else:
+            statuses = self._configured.statuses(message)
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(diagnostic_array(stamp, statuses))
