@@ -67,7 +67,8 @@ class DecoderSpec:
 
     Attributes:
         flavour: ``static24`` or ``concat18``.
-        context: positions that a cache holds.
+        context: how much a cache holds: the image prefix and all questions asked at once.
+        positions: how long one question with its prefix and answer can be.
         layers, kv_heads, head_size: a cache has, per layer, keys and values of the shape
             (B, kv_heads, context, head_size).
     """
@@ -76,6 +77,7 @@ class DecoderSpec:
     opset: int
     precision: str
     context: int
+    positions: int
     layers: int
     kv_heads: int
     head_size: int

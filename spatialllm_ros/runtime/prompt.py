@@ -6,7 +6,7 @@ token is the prefix that every question on a frame shares.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from spatialllm_ros.errors import QuestionError
@@ -36,13 +36,9 @@ class PromptBuilder:
         self._tokenizer = tokenizer
         self._tokens = manifest.tokens
         self._limits = manifest.limits
-        self._prefix_length = 1 + manifest.image.tokens
-        self._room = manifest.decoder.context - self._prefix_length - manifest.limits.answer_tokens
-
-    @property
-    def prefix_length(self) -> int:
-        """Positions that the shared prefix takes."""
-        return self._prefix_length
+        prefix_length = 1 + manifest.image.tokens
+        self._positions = manifest.decoder.positions - prefix_length
+        self._room = manifest.decoder.context - prefix_length
 
     def build(self, query: Query) -> Prompt:
         """Return a query's prompt.
@@ -53,14 +49,33 @@ class PromptBuilder:
         question = self._words(query.question, 'question')
         options = tuple((*self._words(o, 'option'), self._tokens.end) for o in query.options)
         self._check_options(query.options, options)
-        ids = (*question, self._tokens.answer)
-        length = len(ids) + sum(map(len, options))
-        if length > self._room:
+        prompt = Prompt((*question, self._tokens.answer), options)
+        longest = max(self._limits.answer_tokens, *map(len, options), 0)
+        room = min(self._room - self._need(prompt), self._positions - len(question) - 1 - longest)
+        if room < 0:
             raise QuestionError(
-                f'expected a question and options of at most {self._room} tokens, found '
-                f'{length}; ask in fewer words'
+                f'expected a question and options that fit the model, found {-room} tokens too '
+                'many; ask in fewer words'
             )
-        return Prompt(ids, options)
+        return prompt
+
+    def in_passes(self, prompts: Mapping[int, Prompt]) -> list[list[int]]:
+        """Group prompts, by their keys and in their order, so that each group has room."""
+        passes: list[list[int]] = []
+        free = 0
+        for key, prompt in prompts.items():
+            need = self._need(prompt)
+            if not passes or need > free:
+                passes.append([])
+                free = self._room
+            passes[-1].append(key)
+            free -= need
+        return passes
+
+    def _need(self, prompt: Prompt) -> int:
+        """Return how many positions a question may take until it is answered."""
+        options = sum(len(option) - 1 for option in prompt.options)
+        return len(prompt.question) + options + self._limits.answer_tokens
 
     def _words(self, text: str, what: str) -> tuple[int, ...]:
         """Return a text's ids, refusing what is no text."""

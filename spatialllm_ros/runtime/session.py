@@ -5,46 +5,74 @@ Knows neither ROS nor what computes. A session is used by one thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spatialllm_ros.errors import SpatialLLMError
-from spatialllm_ros.schema import Answer, Frame, Query
+import numpy as np
+
+from spatialllm_ros.errors import BundleError, QuestionError, SpatialLLMError
+from spatialllm_ros.runtime.answering import (
+    AnswerWriter,
+    IsCancelled,
+    OnText,
+    Outcome,
+    Request,
+)
+from spatialllm_ros.runtime.bundle import (
+    EMBEDDINGS,
+    REMEDY,
+    TOKENIZER,
+    Bundle,
+    find_bundle,
+    load_bundle,
+)
+from spatialllm_ros.runtime.decoding import PrefixedContext
+from spatialllm_ros.runtime.engines import Engine, load_engine
+from spatialllm_ros.runtime.engines.base import Floats
+from spatialllm_ros.runtime.preprocess import vision_inputs
+from spatialllm_ros.runtime.prompt import Prompt, PromptBuilder
+from spatialllm_ros.runtime.tokenizer import Tokenizer
+from spatialllm_ros.schema import Answer, Frame, Query, Timing
+
+__all__ = ['EncodedFrame', 'Request', 'SpatialSession']
 
 
 @dataclass(frozen=True)
-class Request:
-    """A question with what its caller wants while it is answered.
-
-    Attributes:
-        on_text: receives the answer's words so far after each token that changes them.
-        is_cancelled: asked before each token; true ends the question with CancelledError.
-    """
-
-    query: Query
-    on_text: Callable[[str], None] | None = None
-    is_cancelled: Callable[[], bool] | None = None
-
-
 class EncodedFrame:
     """A frame's image prefix, computed once and shared by all questions about it.
 
     Attributes:
         frame: what was encoded.
         encode_s: what it cost.
+        context: the decoder with the prefix in its cache; the session's own business.
     """
 
     frame: Frame
     encode_s: float
+    context: PrefixedContext
 
 
 class SpatialSession:
     """A loaded model."""
 
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        """Use an engine that was loaded from the same bundle.
+
+        Raises:
+            BundleError: tokenizer or embeddings do not fit the manifest.
+        """
+        self.bundle = bundle
+        self._engine = engine
+        self._manifest = bundle.manifest
+        self._tokenizer = Tokenizer(bundle.path(TOKENIZER))
+        self._embeddings = _load_embeddings(bundle)
+        self._prompts = PromptBuilder(bundle.manifest, self._tokenizer)
+
     @classmethod
     def load(
-        cls, bundle_dir: str | Path, engine: str = 'auto', threads: int = 0
+        cls, bundle_dir: str | Path = 'nano', engine: str = 'auto', threads: int = 0
     ) -> SpatialSession:
         """Open a bundle.
 
@@ -57,12 +85,13 @@ class SpatialSession:
             BundleError: names the file, what is wrong with it and what to do.
             EngineError: the engine cannot be loaded.
         """
-        raise NotImplementedError
+        bundle = load_bundle(find_bundle(bundle_dir))
+        return cls(bundle, load_engine(bundle, engine, threads))
 
     @property
     def engine_name(self) -> str:
-        """What computes, in words (``onnx on CPU``)."""
-        raise NotImplementedError
+        """What computes, in words (``onnx on CPU, 2 threads``)."""
+        return self._engine.name
 
     def check(self, query: Query) -> None:
         """Refuse a question that no frame could answer; may be called from any thread.
@@ -70,22 +99,28 @@ class SpatialSession:
         Raises:
             QuestionError: empty, too long, not text, or options that cannot be told apart.
         """
-        raise NotImplementedError
+        self._prompts.build(query)
 
     def encode(self, frame: Frame) -> EncodedFrame:
         """Compute a frame's image prefix.
 
         Raises:
+            ImageError: the pixels do not fit the frame's camera.
             EngineError: the engine failed.
         """
-        raise NotImplementedError
+        started = time.perf_counter()
+        image = self._engine.embed_image(*vision_inputs(frame, self._manifest.image))
+        start = self._embeddings[[self._manifest.tokens.start]]
+        prefix = np.concatenate([start, image])
+        context = PrefixedContext(self._engine.new_context(), self._embeddings, prefix)
+        return EncodedFrame(frame, time.perf_counter() - started, context)
 
     def answer(
         self,
         encoded: EncodedFrame,
         query: Query,
-        on_text: Callable[[str], None] | None = None,
-        is_cancelled: Callable[[], bool] | None = None,
+        on_text: OnText | None = None,
+        is_cancelled: IsCancelled | None = None,
     ) -> Answer:
         """Answer one question about an encoded frame.
 
@@ -96,16 +131,75 @@ class SpatialSession:
             CancelledError: ``is_cancelled`` said so.
             EngineError: the engine failed.
         """
-        raise NotImplementedError
+        (outcome,) = self.answer_batch(encoded, [Request(query, on_text, is_cancelled)])
+        if isinstance(outcome, SpatialLLMError):
+            raise outcome
+        return outcome
 
-    def answer_batch(
-        self, encoded: EncodedFrame, requests: Sequence[Request]
-    ) -> list[Answer | SpatialLLMError]:
+    def answer_batch(self, encoded: EncodedFrame, requests: Sequence[Request]) -> list[Outcome]:
         """Answer several questions about one frame at once, in their order.
 
-        What would be raised by ``answer`` for one question stands in its place.
+        What ``answer`` would raise for one question stands in its place.
 
         Raises:
             EngineError: the engine failed.
         """
-        raise NotImplementedError
+        outcomes: dict[int, Outcome] = {}
+        prompts: dict[int, Prompt] = {}
+        for index, request in enumerate(requests):
+            try:
+                prompts[index] = self._prompts.build(request.query)
+            except QuestionError as error:
+                outcomes[index] = error
+        for together in self._prompts.in_passes(prompts):
+            chosen = [(requests[index], prompts[index]) for index in together]
+            outcomes.update(zip(together, self._answer_pass(encoded, chosen), strict=True))
+        return [outcomes[index] for index in range(len(requests))]
+
+    def _answer_pass(
+        self, encoded: EncodedFrame, chosen: Sequence[tuple[Request, Prompt]]
+    ) -> list[Outcome]:
+        """Answer questions that fit into the context together."""
+        started_s = time.perf_counter()
+        strands = encoded.context.read([prompt for _, prompt in chosen])
+        read_s = time.perf_counter()
+        model = (self.bundle.manifest, self._tokenizer)
+        writers = [
+            AnswerWriter(request, strand, encoded.frame, model)
+            for (request, _), strand in zip(chosen, strands, strict=True)
+        ]
+        while active := [writer for writer in writers if writer.outcome is None]:
+            encoded.context.extend(
+                [writer.strand for writer in active], [writer.last_word for writer in active]
+            )
+            for writer in active:
+                writer.advance()
+        return [_timed(writer, started_s, read_s) for writer in writers]
+
+
+def _timed(writer: AnswerWriter, started_s: float, read_s: float) -> Outcome:
+    outcome = writer.outcome
+    assert outcome is not None, 'a pass ends when every question has an outcome'
+    if isinstance(outcome, SpatialLLMError):
+        return outcome
+    timing = Timing(
+        prefill_s=read_s - started_s,
+        decode_s=writer.ended_s - read_s,
+        total_s=writer.ended_s - started_s,
+    )
+    return replace(outcome, timing=timing)
+
+
+def _load_embeddings(bundle: Bundle) -> Floats:
+    """Return the table of word embeddings (vocabulary, D)."""
+    path, decoder = bundle.path(EMBEDDINGS), bundle.manifest.decoder
+    try:
+        table: Floats = np.load(path, allow_pickle=False).astype(np.float32)
+    except ValueError as error:
+        raise BundleError(f'{path}: expected a NumPy array, found {error}; {REMEDY}') from error
+    if table.shape != (decoder.vocabulary, decoder.hidden_size):
+        raise BundleError(
+            f'{path}: expected an array of shape {(decoder.vocabulary, decoder.hidden_size)}, '
+            f'found {table.shape}; {REMEDY}'
+        )
+    return table

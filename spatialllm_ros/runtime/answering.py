@@ -1,0 +1,161 @@
+"""One question while it is answered: which word comes next, when it ends, what it then means."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from spatialllm_ros.errors import AnswerParseError, CancelledError, SpatialLLMError
+from spatialllm_ros.runtime.answers import ParsedAnswer, check_metric, locate, parse_answer
+from spatialllm_ros.runtime.bundle import Manifest
+from spatialllm_ros.runtime.decoding import Logs, Strand, log_softmax
+from spatialllm_ros.runtime.tokenizer import Tokenizer
+from spatialllm_ros.schema import Answer, AnswerKind, Frame, Query
+
+OnText = Callable[[str], None]
+IsCancelled = Callable[[], bool]
+Outcome = Answer | SpatialLLMError
+
+
+@dataclass(frozen=True)
+class Request:
+    """A question with what its caller wants while it is answered.
+
+    Attributes:
+        on_text: receives the answer's words so far after each token that changes them.
+        is_cancelled: asked before each token; true ends the question with CancelledError.
+    """
+
+    query: Query
+    on_text: OnText | None = None
+    is_cancelled: IsCancelled | None = None
+
+
+class AnswerWriter:
+    """Writes the answer to one question, word by word.
+
+    Attributes:
+        strand: where the question stands in the decoder's context.
+        outcome: the answer, or why there is none; set when the question is over.
+        ended_s: when that was, by ``time.perf_counter``.
+    """
+
+    def __init__(
+        self, request: Request, strand: Strand, frame: Frame, model: tuple[Manifest, Tokenizer]
+    ) -> None:
+        """Take a question that has been read; closed ones are decided at once."""
+        self.strand = strand
+        self.outcome: Outcome | None = None
+        self.ended_s = 0.0
+        self._request = request
+        self._frame = frame
+        self._manifest, self._tokenizer = model
+        self._words: list[int] = []
+        self._text = ''
+        self._log_probability = 0.0
+        if self._is_cancelled():
+            return
+        if request.query.options:
+            self._decide()
+        else:
+            self._write(int(strand.next_logs.argmax()))
+
+    @property
+    def last_word(self) -> int:
+        """The word that the decoder has to read next."""
+        return self._words[-1]
+
+    def advance(self) -> None:
+        """Write the likeliest next word, or end the answer."""
+        if not self._is_cancelled():
+            self._write(int(self.strand.next_logs.argmax()))
+
+    def _decide(self) -> None:
+        """Choose among the options and the first word of the answer that nothing is there."""
+        tokens, strand = self._manifest.tokens, self.strand
+        scores = list(strand.option_logs)
+        if all(option[0] != tokens.absent for option in strand.prompt.options):
+            scores.append(float(strand.next_logs[tokens.absent]))
+        logs = log_softmax(np.array(scores) / self._manifest.temperature)
+        best = int(logs.argmax())
+        if best < len(strand.option_logs):
+            self._log_probability = float(logs[best])
+            self._finish_closed(best)
+        else:
+            self._write(tokens.absent, logs[best])
+
+    def _write(self, word: int, log_probability: float | None = None) -> None:
+        if log_probability is None:
+            log_probability = _calibrated(self.strand.next_logs, self._manifest.temperature)[word]
+        self._log_probability += float(log_probability)
+        if word == self._manifest.tokens.end:
+            self._finish_open()
+            return
+        self._words.append(word)
+        if len(self._words) > self._manifest.limits.answer_tokens:
+            self._end(
+                AnswerParseError(
+                    f'expected an answer of at most {self._manifest.limits.answer_tokens} '
+                    f'tokens, found {self._text!r} and more; ask in other words'
+                )
+            )
+            return
+        self._show(self._tokenizer.decode(self._words))
+
+    def _show(self, text: str) -> None:
+        if text != self._text:
+            self._text = text
+            if self._request.on_text:
+                self._request.on_text(text)
+
+    def _is_cancelled(self) -> bool:
+        asked = self._request.is_cancelled
+        if asked is not None and asked():
+            self._end(CancelledError(f'cancelled after {len(self._words)} words'))
+        return self.outcome is not None
+
+    def _finish_closed(self, choice: int) -> None:
+        options = self._request.query.options
+        words = [option.strip().lower() for option in options]
+        self._show(options[choice])
+        if set(words) == {'yes', 'no'}:
+            parsed = ParsedAnswer(AnswerKind.YES_NO, yes=words[choice] == 'yes')
+        else:
+            parsed = ParsedAnswer(AnswerKind.CHOICE)
+        self._end(self._answer(parsed, choice))
+
+    def _finish_open(self) -> None:
+        try:
+            parsed = parse_answer(self._text)
+            check_metric(parsed, self._frame.camera)
+            self._end(self._answer(parsed))
+        except SpatialLLMError as error:
+            self._end(error)
+
+    def _end(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.ended_s = time.perf_counter()
+
+    def _answer(self, parsed: ParsedAnswer, choice: int | None = None) -> Answer:
+        frame = self._frame
+        return Answer(
+            text=self._text,
+            kind=parsed.kind,
+            confidence=math.exp(self._log_probability),
+            stamp_ns=frame.stamp_ns,
+            frame_id=frame.frame_id,
+            camera_name=frame.camera_name,
+            yes=parsed.yes,
+            choice=choice,
+            number=parsed.number,
+            unit=parsed.unit,
+            pose=None if parsed.place is None else locate(parsed.place, frame.camera),
+        )
+
+
+def _calibrated(logs: Logs, temperature: float) -> Logs:
+    return log_softmax(logs / temperature)

@@ -1,0 +1,116 @@
+"""What the model's words mean: a strict grammar, and positions in space for located objects.
+
+The grammar, all lower case:
+
+* ``yes`` | ``no``
+* ``3.4 m`` | ``90 degrees`` | ``3``
+* ``column 42 row 61 distance 3.4 m`` and, for an object with a front, ``heading 90 degrees``:
+  whole percents of the source image's width and height, the Euclidean distance from the optical
+  centre, the azimuth of ``geometry.azimuth``
+* any other words without digits (``the red car``, ``left``, ``there is no purple dog``)
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from spatialllm_ros.errors import AnswerParseError, UncalibratedCameraError
+from spatialllm_ros.geometry import as_vec3, lift
+from spatialllm_ros.schema import AnswerKind, CameraModel, LocatedObject
+
+METRES, DEGREES, COUNT = 'm', 'degrees', ''
+
+_LENGTH = re.compile(r'(\d{1,2}\.\d) m')
+_ANGLE = re.compile(r'(\d{1,3}) degrees')
+_COUNT = re.compile(r'\d{1,3}')
+_PLACE = re.compile(
+    r'column (\d{1,3}) row (\d{1,3}) distance (\d{1,2}\.\d) m(?: heading (\d{1,3}) degrees)?'
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an object is, as the words have it.
+
+    Attributes:
+        column_percent, row_percent: of the source image's width and height.
+        heading_deg: None for an object without a front.
+    """
+
+    column_percent: int
+    row_percent: int
+    distance_m: float
+    heading_deg: int | None
+
+
+@dataclass(frozen=True)
+class ParsedAnswer:
+    """The meaning of an answer's words; ``kind`` says which field holds it."""
+
+    kind: AnswerKind
+    yes: bool | None = None
+    number: float | None = None
+    unit: str = ''
+    place: Place | None = None
+
+
+def parse_answer(text: str) -> ParsedAnswer:
+    """Return what an answer's words mean.
+
+    Raises:
+        AnswerParseError: the words are in no form of the grammar.
+    """
+    if text in ('yes', 'no'):
+        return ParsedAnswer(AnswerKind.YES_NO, yes=text == 'yes')
+    if match := _LENGTH.fullmatch(text):
+        return ParsedAnswer(AnswerKind.NUMBER, number=float(match[1]), unit=METRES)
+    if (match := _ANGLE.fullmatch(text)) and int(match[1]) < 360:
+        return ParsedAnswer(AnswerKind.NUMBER, number=float(match[1]), unit=DEGREES)
+    if match := _COUNT.fullmatch(text):
+        return ParsedAnswer(AnswerKind.NUMBER, number=float(match[0]), unit=COUNT)
+    if match := _PLACE.fullmatch(text):
+        return ParsedAnswer(AnswerKind.POSE, place=_place(match))
+    if not text.strip() or any(letter.isdigit() for letter in text):
+        raise AnswerParseError(
+            'expected yes, no, a length, an angle, a count, a place or words, found '
+            f'{text!r}; ask in other words'
+        )
+    return ParsedAnswer(AnswerKind.TEXT)
+
+
+def _place(match: re.Match[str]) -> Place:
+    column, row, heading = int(match[1]), int(match[2]), match[4]
+    if column > 100 or row > 100 or int(heading or 0) >= 360:
+        raise AnswerParseError(
+            'expected a column and row of at most 100 percent and a heading below 360 degrees, '
+            f'found {match[0]!r}; ask in other words'
+        )
+    return Place(column, row, float(match[3]), None if heading is None else int(heading))
+
+
+def check_metric(parsed: ParsedAnswer, camera: CameraModel) -> None:
+    """Refuse an answer in metres from a camera whose intrinsics are a guess.
+
+    Raises:
+        UncalibratedCameraError: says how to calibrate.
+    """
+    if camera.calibrated or not (parsed.unit == METRES or parsed.place):
+        return
+    raise UncalibratedCameraError(
+        'expected a calibrated camera for an answer in metres, found one with unknown '
+        'intrinsics; publish its CameraInfo, or give its field of view'
+    )
+
+
+def locate(place: Place, camera: CameraModel) -> LocatedObject:
+    """Return where a place is in the image and in the camera's optical frame."""
+    u = place.column_percent / 100 * camera.width_px - 0.5
+    v = place.row_percent / 100 * camera.height_px - 0.5
+    heading = place.heading_deg
+    return LocatedObject(
+        centre_optical_m=as_vec3(lift(camera, (u, v), place.distance_m)),
+        centre_px=(u, v),
+        heading_rad=None if heading is None else math.radians(heading),
+    )
