@@ -39,7 +39,7 @@ def decoder_graph(language_model: nn.Module, flavour: str, context: int) -> onnx
         language_model: a transformers decoder with RMSNorm, rotary positions, and SwiGLU; biases,
             query and key norms and grouped heads are optional.
         flavour: a key of ``FLAVOURS``.
-        context: positions that a cache holds, and the largest position plus one.
+        context: how many positions a cache holds.
 
     Raises:
         ConfigError: the decoder has a part that the graph has no place for.
@@ -60,6 +60,11 @@ def decoder_heads(config: Any) -> Heads:
     )
 
 
+def decoder_positions(config: Any, context: int) -> int:
+    """Return how long one text can be: the graph has angles for so many positions."""
+    return min(context, int(config.max_position_embeddings))
+
+
 class _DecoderWriter:
     """Writes one graph, part by part."""
 
@@ -70,7 +75,7 @@ class _DecoderWriter:
         self.context = context
         self.heads = decoder_heads(self.config)
         self.graph = GraphBuilder('decoder', flavour.opset)
-        _check_supported(language_model, context)
+        _check_supported(language_model)
 
     def write(self) -> onnx.ModelProto:
         graph, config = self.graph, self.config
@@ -88,9 +93,10 @@ class _DecoderWriter:
         return graph.model()
 
     def _rope_tables(self) -> None:
-        """Add the tables (context, E / 2) that the model's own rotary embedding computes."""
+        """Add the tables (positions, E / 2) that the model's own rotary embedding computes."""
         rotary = self.model.model.rotary_emb
-        positions = torch.arange(self.context, device=rotary.inv_freq.device)[None]
+        count = decoder_positions(self.config, self.context)
+        positions = torch.arange(count, device=rotary.inv_freq.device)[None]
         tables = rotary(torch.zeros(1, device=positions.device), positions)
         for name, table in zip(('rope_cos', 'rope_sin'), tables, strict=True):
             self.graph.weight(name, as_array(table[0, :, : table.shape[-1] // 2]))
@@ -188,14 +194,12 @@ def as_array(values: torch.Tensor) -> Array:
     return array
 
 
-def _check_supported(model: Any, context: int) -> None:
+def _check_supported(model: Any) -> None:
     config, problems = model.config, []
     if getattr(config, 'hidden_act', 'silu') != 'silu':
         problems.append(f'hidden_act {config.hidden_act!r} (expected silu)')
     if set(getattr(config, 'layer_types', None) or ['full_attention']) != {'full_attention'}:
         problems.append(f'layer_types {config.layer_types} (expected full attention only)')
-    if context > config.max_position_embeddings:
-        problems.append(f'a context of {context} (at most {config.max_position_embeddings})')
     layer = model.model.layers[0]
     parts = ('self_attn.q_proj', 'self_attn.k_proj', 'mlp.gate_proj', 'post_attention_layernorm')
     names = dict(layer.named_modules())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 import threading
 import time
@@ -16,9 +17,9 @@ from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.node.configured import SessionLoader, load_session
 from spatialllm_ros.node.spatialllm_node import SpatialLLMNode
 
-SIGNALS = {signal.SIGINT, signal.SIGTERM}
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 FAREWELL_S = 0.5
-"""How long the answers to cancelled questions may take to leave."""
+"""How long the replies to cancelled questions may take to leave."""
 
 
 def run(load: SessionLoader, arguments: Sequence[str] | None = None) -> int:
@@ -26,12 +27,11 @@ def run(load: SessionLoader, arguments: Sequence[str] | None = None) -> int:
 
     One thread runs all callbacks: none of them waits for the model.
     """
-    # Blocked before any thread is made, so that only stop_on_signal receives them. rclpy's own
-    # handlers would end the context before open questions have been told that they are cancelled.
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    signalled = _signalled()
+    # rclpy's own handlers end the context before open questions are told that they are cancelled.
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        return _spin(load)
+        return _spin(load, signalled)
     except ConfigError as error:
         print(f'spatialllm_node: {error}', file=sys.stderr)
         return 2
@@ -39,30 +39,47 @@ def run(load: SessionLoader, arguments: Sequence[str] | None = None) -> int:
         rclpy.shutdown()
 
 
-def _spin(load: SessionLoader) -> int:
+def _signalled() -> socket.socket:
+    """Return a socket that can be read from once one of SIGNALS has come.
+
+    The executor waits outside Python, where a handler would not run before the next message.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(writer.detach())
+    return reader
+
+
+def _spin(load: SessionLoader, signalled: socket.socket) -> int:
     node = SpatialLLMNode(load)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    stopping = threading.Event()
+
+    def stop_when_signalled() -> None:
+        signalled.recv(1)
+        executor.create_task(stopping.set)  # a task wakes the executor
+
     try:
         if node.autostart and not node.start():
             return 1
-        stopping = threading.Event()
-        threading.Thread(target=_stop_on_signal, args=(executor, stopping), daemon=True).start()
-        while rclpy.ok() and not stopping.is_set():
+        threading.Thread(target=stop_when_signalled, daemon=True).start()
+        while not stopping.is_set():
             executor.spin_once()
         return 0
     finally:
-        if node.stop():
-            end_s = time.monotonic() + FAREWELL_S
-            while time.monotonic() < end_s:
-                executor.spin_once(timeout_sec=FAREWELL_S / 10)
+        _say_farewell(node, executor)
         executor.shutdown()
         node.destroy_node()
 
 
-def _stop_on_signal(executor: SingleThreadedExecutor, stopping: threading.Event) -> None:
-    signal.sigwait(SIGNALS)
-    executor.create_task(stopping.set)  # a task wakes the executor
+def _say_farewell(node: SpatialLLMNode, executor: SingleThreadedExecutor) -> None:
+    if node.stop():
+        end_s = time.monotonic() + FAREWELL_S
+        while time.monotonic() < end_s:
+            executor.spin_once(timeout_sec=FAREWELL_S / 10)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -38,8 +38,8 @@ class SpatialLLMNode(LifecycleNode):
         self._load = load
         self._configured: Configured | None = None
         self._state, self._problem = 'unconfigured', ''
-        self._parameters = ParameterServer(self, may_change=lambda: self._configured is None)
-        parameters = self._parameters.read()
+        self._parameter_server = ParameterServer(self, may_change=lambda: self._configured is None)
+        parameters = self._parameter_server.read()
         self.autostart = parameters.autostart
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_timer(parameters.diagnostics_period_s, self._publish_diagnostics)
@@ -88,7 +88,7 @@ class SpatialLLMNode(LifecycleNode):
         return self._configured
 
     def _configure(self) -> None:
-        self._configured = Configured(self, self._parameters.read(), self._load)
+        self._configured = Configured(self, self._parameter_server.read(), self._load)
         self.get_logger().info(f'the model runs by {self._held.engine_name}')
 
     def _release(self) -> None:

@@ -30,6 +30,7 @@ _FAILURES = (
     ort_errors.NoSuchFile,
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
+    RuntimeError,  # from runs with a binding
 )
 """What ONNX Runtime raises; its classes have no base of their own."""
 
@@ -128,7 +129,6 @@ class StaticContext(_Context):
         """Bind a zeroed cache; what the mask hides is multiplied by zero and must be finite."""
         super().__init__(session, spec)
         self._binding = session.io_binding()
-        self._binding.bind_output('logits', 'cpu')
         shape = (1, spec.kv_heads, spec.context, spec.head_size)
         for name in self._cache_names():
             cache = ort.OrtValue.ortvalue_from_numpy(np.zeros(shape, np.float32))
@@ -144,10 +144,12 @@ class StaticContext(_Context):
         inputs = _inputs(span, mask) | {'write_indices': np.array([self._length], np.int64)}
         for name, values in inputs.items():
             self._binding.bind_cpu_input(name, values)
+        # Bound anew, for their number changes; it was bound last and so stands last.
+        self._binding.bind_output('logits', 'cpu')
         with _failures_named('the decoder graph'):
             self._session.run_with_iobinding(self._binding)
         self._length += count
-        logits: Floats = self._binding.get_outputs()[0].numpy()[0]
+        logits: Floats = self._binding.get_outputs()[-1].numpy()[0]
         return logits
 
     def rewind(self, length: int) -> None:

@@ -1,0 +1,193 @@
+"""A checkpoint into a bundle: graphs, embeddings, tokenizer, weights and the manifest.
+
+Weights are rounded to half precision first. The float32 graphs then hold the very numbers that the
+float16 ``model.safetensors`` beside them does, so the model of the bundle is one model.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
+from spatialllm_ros.deploy.decoder_graph import (
+    as_array,
+    decoder_graph,
+    decoder_heads,
+    decoder_positions,
+)
+from spatialllm_ros.deploy.vision_graph import OPSETS, vision_graph
+from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.runtime.bundle import (
+    DECODER,
+    EMBEDDINGS,
+    MANIFEST_NAME,
+    TOKENIZER,
+    VISION,
+    Bundle,
+    DecoderSpec,
+    ImageSpec,
+    Limits,
+    Manifest,
+    SpecialTokens,
+    file_entry,
+    load_bundle,
+)
+
+FILES = {
+    VISION: 'vision.onnx',
+    DECODER: 'decoder.onnx',
+    EMBEDDINGS: 'embeddings.npy',
+    TOKENIZER: 'tokenizer.json',
+    'weights': 'model.safetensors',
+    'config': 'config.json',
+}
+"""The files of an exported bundle, by role."""
+
+ABSENT_WORD = 'there'
+"""Begins the answer that an object is not there (``there is no purple dog``)."""
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """How a bundle is written.
+
+    Attributes:
+        context: how much a decoder cache holds: the image prefix and the questions asked at once.
+        temperature: what log-probabilities are divided by to be confidences.
+        training: where the weights come from, for people.
+    """
+
+    name: str = 'nano'
+    flavour: str = 'static24'
+    context: int = 384
+    limits: Limits = field(default_factory=Limits)
+    temperature: float = 1.0
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what no bundle can have.
+
+        Raises:
+            ConfigError: an unknown flavour, or a temperature that is not positive.
+        """
+        if self.flavour not in FLAVOURS:
+            raise ConfigError(f'expected a flavour of {list(FLAVOURS)}, found {self.flavour!r}')
+        if self.temperature <= 0:
+            raise ConfigError(f'expected a temperature above 0, found {self.temperature}')
+
+
+def export_bundle(
+    model: Any, tokenizer: Path, folder: Path, settings: ExportSettings = ExportSettings()
+) -> Bundle:
+    """Write a model's bundle, and return it as the runtime reads it.
+
+    What is in the folder is replaced once everything is written.
+
+    Args:
+        model: a ``SpatialLLMForConditionalGeneration``; its weights become rounded.
+        tokenizer: its ``tokenizer.json``.
+        folder: the bundle's, made if it is missing.
+        settings: see ``ExportSettings``.
+
+    Raises:
+        ConfigError: the decoder or the tokenizer is of a kind that cannot be exported.
+    """
+    model.eval()
+    round_to_half(model)
+    unfinished = folder.with_name(folder.name + '.unfinished')
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    _write_files(model, tokenizer, unfinished, settings)
+    manifest = _manifest(model, unfinished, settings)
+    (unfinished / MANIFEST_NAME).write_text(manifest.to_json(), encoding='utf-8')
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+    return load_bundle(folder)
+
+
+@torch.no_grad()
+def round_to_half(model: nn.Module) -> None:
+    """Round every weight to what float16 can hold; statistics of normalisations stay."""
+    for weight in model.parameters():
+        weight.copy_(weight.half())
+
+
+def _write_files(model: Any, tokenizer: Path, folder: Path, settings: ExportSettings) -> None:
+    language_model = model.language_model
+    onnx.save(vision_graph(model, OPSETS[settings.flavour]), folder / FILES[VISION])
+    decoder = decoder_graph(language_model, settings.flavour, settings.context)
+    onnx.save(decoder, folder / FILES[DECODER])
+    table = as_array(language_model.get_input_embeddings().weight)
+    np.save(folder / FILES[EMBEDDINGS], table.astype(np.float16))
+    shutil.copyfile(tokenizer, folder / FILES[TOKENIZER])
+    weights = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    state = {
+        name: values.half() if name in weights else values
+        for name, values in model.state_dict().items()
+    }
+    model.save_pretrained(folder, state_dict=state)
+    for path in folder.iterdir():  # the weights are written for their owner alone
+        path.chmod(0o644)
+
+
+def _manifest(model: Any, folder: Path, settings: ExportSettings) -> Manifest:
+    config = model.config
+    roles = {path: role for role, path in FILES.items()}
+    return Manifest(
+        name=settings.name,
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        image=ImageSpec(
+            width_px=config.image_width,
+            height_px=config.image_height,
+            rows=config.image_rows,
+            columns=config.image_columns,
+            tokens=config.tokens_per_image,
+            mean=config.image_mean,
+            std=config.image_std,
+        ),
+        tokens=_special_tokens(folder / FILES[TOKENIZER]),
+        decoder=_decoder_spec(config.text_config, settings),
+        files={
+            roles.get(path.name, path.name): file_entry(path, folder)
+            for path in sorted(folder.iterdir())
+        },
+        limits=settings.limits,
+        temperature=settings.temperature,
+        training=settings.training,
+    )
+
+
+def _special_tokens(path: Path) -> SpecialTokens:
+    tokenizer = Tokenizer.from_file(str(path))
+    words = ('<pad>', '<unk>', '<s>', '</s>', '<answer>', ABSENT_WORD)
+    vocabulary = tokenizer.get_vocab()
+    missing = [word for word in words if word not in vocabulary]
+    if missing:
+        raise ConfigError(f'{path}: expected the tokens {list(words)}, found no {missing}')
+    return SpecialTokens(*(vocabulary[word] for word in words))
+
+
+def _decoder_spec(config: Any, settings: ExportSettings) -> DecoderSpec:
+    heads = decoder_heads(config)
+    return DecoderSpec(
+        flavour=settings.flavour,
+        opset=FLAVOURS[settings.flavour].opset,
+        precision='float32',
+        context=settings.context,
+        positions=decoder_positions(config, settings.context),
+        layers=config.num_hidden_layers,
+        kv_heads=heads.keys,
+        head_size=heads.size,
+        hidden_size=config.hidden_size,
+        vocabulary=config.vocab_size,
+    )

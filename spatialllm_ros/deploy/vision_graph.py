@@ -1,0 +1,74 @@
+"""The vision half of a SpatialLLM as an ONNX graph: every backbone, the fusion and the projector.
+
+Backbones are any that transformers knows, so this graph is traced, not written by hand.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import onnx
+import torch
+from torch import nn
+
+from spatialllm_ros.geometry import CAMERA_FEATURES
+
+OPSETS = {'static24': 23, 'concat18': 18}
+"""The operator set of the vision graph beside each flavour of decoder."""
+
+
+class _ImageEncoder(nn.Module):
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixel_values: torch.Tensor, camera_features: torch.Tensor) -> torch.Tensor:
+        tokens: torch.Tensor = self.model.encode_image(pixel_values, camera_features)
+        return tokens
+
+
+def vision_graph(model: Any, opset: int) -> onnx.ModelProto:
+    """Trace ``encode_image`` with a dynamic number of images.
+
+    The graph takes ``pixel_values`` (B, 3, H, W) and ``camera_features`` (B, rows * columns, 11)
+    and gives ``image_tokens`` (B, T, D).
+    """
+    config = model.config
+    # Two images: with one, the exporter would fix the number of images at one.
+    inputs = (
+        torch.zeros(2, 3, config.image_height, config.image_width),
+        torch.zeros(2, config.image_rows * config.image_columns, len(CAMERA_FEATURES)),
+    )
+    batch = {0: torch.export.Dim('batch')}
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            _ImageEncoder(model).eval(),
+            inputs,
+            dynamo=True,
+            opset_version=opset,
+            input_names=['pixel_values', 'camera_features'],
+            output_names=['image_tokens'],
+            dynamic_shapes=(batch, batch),
+            verbose=False,
+        )
+    assert program is not None, 'the exporter that returns a program is chosen by dynamo=True'
+    proto: onnx.ModelProto = program.model_proto
+    return proto
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keep the exporter's remarks about itself, and about packages it does not need, silent."""
+    logger = logging.getLogger('torch.onnx')
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        logger.setLevel(level)

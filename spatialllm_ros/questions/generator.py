@@ -1,0 +1,231 @@
+"""Make the questions of a scene: balanced, worded at random, some about what is not there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from spatialllm_ros.questions.balance import Balancer
+from spatialllm_ros.questions.phrasings import PHRASINGS
+from spatialllm_ros.questions.question_types import (
+    QUESTION_TYPES,
+    YES_NO,
+    AskableScene,
+    Candidate,
+    QuestionType,
+    askable,
+)
+from spatialllm_ros.questions.referring import draw_absent_phrase, draw_phrase, phrases_for
+from spatialllm_ros.scenes.catalogue import CATEGORIES
+from spatialllm_ros.schema import Mention, QuestionRecord, Scene
+
+ABSENT = -1
+MANY = -2
+"""Stands for several objects at once: such words are no mention."""
+ABSENT_SHARE = 0.04
+"""Share of questions in which one object is replaced by one that is not there."""
+TRIES_PER_QUESTION = 3
+ROLES = 'abc'
+IRREGULAR_PLURALS = {'person': 'people'}
+COUNTED = ('0', '1', '2')
+
+
+def plural(category: str) -> str:
+    """Return the plural of a category's name."""
+    ending = 'es' if category.endswith(('s', 'x', 'ch')) else 's'
+    return IRREGULAR_PLURALS.get(category, category + ending)
+
+
+def absent_answer(phrase: str) -> str:
+    """Return what is said of an object that is not there."""
+    return f'there is no {phrase}'
+
+
+def generate(
+    scene: Scene,
+    rng: np.random.Generator,
+    balancer: Balancer,
+    per_scene: int,
+    *,
+    split: str = 'train',
+    types: Collection[str] | None = None,
+) -> list[QuestionRecord]:
+    """Return up to ``per_scene`` questions about a scene.
+
+    Args:
+        scene: with gravity and camera height known.
+        rng: equal generators in equal states make equal questions.
+        balancer: shared by all scenes of a set.
+        per_scene: how many to try for; scenes with little to ask give fewer.
+        split: ``train`` or ``eval``, which wordings to use.
+        types: names of the types to ask; all by default.
+
+    Raises:
+        GeometryError: gravity or camera height is unknown.
+    """
+    return _SceneQuestions(scene, rng, balancer, split).make(per_scene, types or QUESTION_TYPES)
+
+
+class _SceneQuestions:
+    def __init__(
+        self, scene: Scene, rng: np.random.Generator, balancer: Balancer, split: str
+    ) -> None:
+        self.rng, self.balancer, self.split = rng, balancer, split
+        self.phrased = [phrases_for(scene.objects, i) for i in range(len(scene.objects))]
+        self.scene: AskableScene = askable(scene, self.phrased)
+        self._candidates: dict[str, list[Candidate]] = {}
+
+    def make(self, count: int, types: Collection[str]) -> list[QuestionRecord]:
+        names = list(types)
+        weights = np.array([QUESTION_TYPES[name].weight for name in names])
+        made: list[QuestionRecord] = []
+        if not self.scene.named:
+            return made
+        picks = self.rng.choice(len(names), TRIES_PER_QUESTION * count, p=weights / weights.sum())
+        for pick in picks:
+            if len(made) == count:
+                break
+            record = self._ask(QUESTION_TYPES[names[pick]])
+            if record is not None:
+                made.append(record)
+        return made
+
+    def _ask(self, kind: QuestionType) -> QuestionRecord | None:
+        if kind.name == 'exist':
+            return self._ask_existence(kind)
+        if kind.name == 'count':
+            return self._ask_count(kind)
+        candidate = self._draw_candidate(kind)
+        if candidate is None:
+            return None
+        if kind.names_objects and self.rng.random() < 0.5:
+            candidate = swapped(candidate)
+        named = {
+            role: (draw_phrase(self.phrased[index], self.rng, kind.is_plain), index)
+            for role, index in zip(ROLES, candidate.roles, strict=False)
+        }
+        if self.rng.random() < ABSENT_SHARE:
+            return self._ask_of_absent(kind, named)
+        return self._worded(kind, named, candidate.relation.label, candidate.relation.numbers)
+
+    def _draw_candidate(self, kind: QuestionType) -> Candidate | None:
+        """Return a candidate that keeps the answers balanced, the wanted answer drawn first."""
+        if kind.name not in self._candidates:
+            self._candidates[kind.name] = list(kind.candidates(self.scene))
+        found = self._candidates[kind.name]
+        if kind.options:
+            wanted = kind.options[int(self.rng.integers(len(kind.options)))]
+            found = [item for item in found if item.relation.label == wanted]
+        if not found:
+            return None
+        candidate = found[int(self.rng.integers(len(found)))]
+        return candidate if not kind.is_closed or self._balanced(kind, candidate) else None
+
+    def _balanced(self, kind: QuestionType, candidate: Candidate) -> bool:
+        """Whether the answer runs ahead neither for its type nor for these categories."""
+        categories = [self.scene.scene.objects[i].category for i in candidate.roles]
+        label = candidate.relation.label
+        checks: list[tuple[tuple[str, ...], str, tuple[str, ...], int]]
+        if kind.names_objects:
+            first, second = categories[:2]
+            if first == second:
+                return True
+            winner = first if label == 'a' else second
+            checks = [((kind.name, *sorted((first, second))), winner, (first, second), 2)]
+        else:
+            checks = [
+                ((kind.name,), label, kind.options, 3),
+                ((kind.name, *categories), label, kind.options, 2),
+            ]
+        if not all(self.balancer.admits(*check) for check in checks):
+            return False
+        for key, answer, _, _ in checks:
+            self.balancer.count(key, answer)
+        return True
+
+    def _ask_of_absent(
+        self, kind: QuestionType, named: dict[str, tuple[str, int]]
+    ) -> QuestionRecord | None:
+        phrase = draw_absent_phrase(self.scene.scene.objects, self.rng)
+        if phrase is None:
+            return None
+        role = ROLES[int(self.rng.integers(len(named)))]
+        record = self._worded(kind, {**named, role: (phrase, ABSENT)}, 'a', {})
+        return replace(record, answer=absent_answer(phrase))
+
+    def _ask_existence(self, kind: QuestionType) -> QuestionRecord | None:
+        if self.rng.random() < 0.5:
+            index = int(self.rng.choice(self.scene.named))
+            phrase = draw_phrase(self.phrased[index], self.rng, plain=True)
+            return self._worded(kind, {'a': (phrase, index)}, YES_NO[0], {})
+        absent = draw_absent_phrase(self.scene.scene.objects, self.rng)
+        if absent is None:
+            return None
+        return self._worded(kind, {'a': (absent, ABSENT)}, YES_NO[1], {})
+
+    def _ask_count(self, kind: QuestionType) -> QuestionRecord | None:
+        objects = self.scene.scene.objects
+        category = objects[int(self.rng.integers(len(objects)))].category
+        if self.rng.random() < 0.3:
+            category = str(self.rng.choice(tuple(CATEGORIES)))
+        own = [i for i, item in enumerate(objects) if item.category == category]
+        if not set(own) <= set(self.scene.named) and any(
+            objects[i].visibility < 0.35 for i in own
+        ):
+            return None
+        answer = str(len(own))
+        if not self.balancer.admits((kind.name,), answer, COUNTED, slack=4):
+            return None
+        self.balancer.count((kind.name,), answer)
+        index = own[0] if len(own) == 1 else MANY if own else ABSENT
+        return self._worded(kind, {'a': (plural(category), index)}, answer, {})
+
+    def _worded(
+        self, kind: QuestionType, named: Mapping[str, tuple[str, int]], label: str,
+        numbers: Mapping[str, float],
+    ) -> QuestionRecord:  # fmt: skip
+        own = PHRASINGS[kind.name]
+        wordings = own.train if self.split == 'train' else own.evaluation
+        wording = wordings[int(self.rng.integers(len(wordings)))]
+        text, mentions = fill(wording, named)
+        options, answer = kind.options, label
+        if kind.names_objects:
+            options = (named['a'][0], named['b'][0])
+            answer = options[(label == 'b') != own.is_reversed(wording)]
+        return QuestionRecord(
+            self.scene.scene.scene_id, kind.name, text, options, answer, dict(numbers), mentions
+        )
+
+
+def swapped(candidate: Candidate) -> Candidate:
+    """Return the same comparison with a and b in each other's place."""
+    a, b, *rest = candidate.roles
+    label = {'a': 'b', 'b': 'a'}[candidate.relation.label]
+    numbers = dict(candidate.relation.numbers)
+    pairs = [('a_cosine', 'b_cosine'), ('a_less_1_5m', 'b_less_1_5m')]
+    for first, second in pairs:
+        if first in numbers:
+            numbers[first], numbers[second] = numbers[second], numbers[first]
+    for name in ('height_gap_1_5m', 'log_distance_ratio_3', 'log_ratio_1_5'):
+        if name in numbers:
+            numbers[name] = -numbers[name]
+    return Candidate((b, a, *rest), replace(candidate.relation, label=label, numbers=numbers))
+
+
+def fill(wording: str, named: Mapping[str, tuple[str, int]]) -> tuple[str, tuple[Mention, ...]]:
+    """Put phrases into a wording; returns the text and where it mentions which object."""
+    text, mentions = '', []
+    for piece in re.split(r'(\{[abc]\})', wording):
+        if not re.fullmatch(r'\{[abc]\}', piece):
+            text += piece
+            continue
+        phrase, index = named[piece[1]]
+        if text.endswith(' a ') and phrase[0] in 'aeio':
+            text = text.removesuffix(' ') + 'n '
+        if index != MANY:
+            mentions.append(Mention(len(text), len(text) + len(phrase), index))
+        text += phrase
+    return text, tuple(mentions)

@@ -1,0 +1,68 @@
+"""The nano model's tokenizer, made from the tables of words: no training, no download.
+
+Every word of the wordings, every category, colour and number of an answer is one token; any other
+word falls apart into characters, so nothing a person writes is lost.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+from spatialllm_ros.questions.generator import plural
+from spatialllm_ros.questions.phrasings import PHRASINGS
+from spatialllm_ros.questions.question_types import QUESTION_TYPES
+from spatialllm_ros.questions.referring import SUPPORT_WORDS
+from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
+
+SPECIAL_TOKENS = ('<pad>', '<unk>', '<s>', '</s>', '<answer>', '<image>')
+ANSWER_WORDS = (
+    'm',
+    'degrees',
+    'column',
+    'row',
+    'distance',
+    'heading',
+    'height',
+    'there',
+    'is',
+    'no',
+)
+TENTHS, WHOLE = 200, 361
+"""Numbers 0.0 to 19.9 and 0 to 360 are single tokens."""
+PIECES = r'\d+\.\d|\d+|[^\W\d]+|[^\w\s]'
+"""What a text is split into before words are looked up: numbers, words, single marks."""
+CONTINUED = '##'
+
+
+def words() -> list[str]:
+    """Return every word and mark that questions and answers use, in alphabetical order."""
+    found = {'an', 'small', 'large', *COLOURS, *ANSWER_WORDS}
+    for name in CATEGORIES:
+        found |= {name, plural(name)}
+    for own in PHRASINGS.values():
+        for wording in own.train:
+            found |= set(re.findall(r'[a-z]+|[^\w\s]', re.sub(r'\{.\}', '', wording)))
+    for kind in QUESTION_TYPES.values():
+        found |= set(kind.options)
+    for support in SUPPORT_WORDS.values():
+        found |= set(support.split())
+    return sorted(found)
+
+
+def build_tokenizer() -> Tokenizer:
+    """Return the tokenizer; equal tables make equal ids."""
+    numbers = [f'{n / 10:.1f}' for n in range(TENTHS)] + [str(n) for n in range(WHOLE)]
+    characters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+    tokens = [*SPECIAL_TOKENS, *words(), *numbers, *characters]
+    tokens += [CONTINUED + character for character in characters]
+    vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token='<unk>'))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(PIECES), 'isolated'), pre_tokenizers.WhitespaceSplit()]
+    )
+    tokenizer.decoder = decoders.WordPiece(prefix=CONTINUED, cleanup=False)
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    return tokenizer

@@ -1,0 +1,259 @@
+"""A node in its own process and a peer that talks to it over real DDS, in their own domain."""
+
+import array
+import itertools
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+try:
+    import rclpy
+    from diagnostic_msgs.msg import DiagnosticArray
+    from domain_coordinator import domain_id
+    from lifecycle_msgs.srv import ChangeState, GetState
+    from rclpy.action import ActionClient
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.qos import QoSProfile, ReliabilityPolicy
+    from sensor_msgs.msg import CameraInfo, Image
+    from std_msgs.msg import Header
+
+    from spatialllm_msgs.action import AskSpatial
+    from spatialllm_msgs.srv import AskSpatial as AskOnce
+
+    ABSENT = ''
+except ImportError as error:
+    ABSENT = str(error)
+
+ROOT = Path(__file__).parents[2]
+SCRIPTED_NODE = Path(__file__).with_name('scripted_node.py')
+SHIPPED_NODE = ROOT / 'spatialllm_ros/node/main.py'
+NANO = ROOT / 'models/nano/manifest.json'
+PROFILE = ROOT / 'config/fastdds_shm.xml'
+DEADLINE_S = 30.0
+"""Ends a test that hangs; nothing is asserted of it."""
+
+TRANSITIONS = {'configure': 1, 'cleanup': 2, 'activate': 3, 'deactivate': 4}
+
+
+class Peer:
+    """A ROS node of the test: publishes images, asks, and waits for what it sees."""
+
+    def __init__(self, domain):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain)
+        self.node = rclpy.create_node('peer', context=self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._stopping = False
+        self._thread = threading.Thread(target=self._spin)
+        self._thread.start()
+
+    def _spin(self):
+        while not self._stopping:
+            self._executor.spin_once(timeout_sec=0.2)
+
+    def close(self):
+        self._stopping = True
+        self._thread.join()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+    def result(self, future):
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        assert done.wait(DEADLINE_S), 'no response within the deadline'
+        return future.result()
+
+    def until(self, predicate):
+        """Return the first true value of a predicate."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not (value := predicate()):
+            assert time.monotonic() < deadline, f'never true: {predicate}'
+            time.sleep(0.01)
+        return value
+
+    def client(self, kind, name):
+        client = self.node.create_client(kind, name)
+        assert client.wait_for_service(DEADLINE_S), f'no service {name}'
+        return client
+
+    def call(self, kind, name, **request):
+        return self.result(self.client(kind, name).call_async(kind.Request(**request)))
+
+    def ask(self, question, **more):
+        return self.call(AskOnce, '/spatialllm/ask_once', question=question, **more)
+
+    def ask_until(self, status, question, **more):
+        """Ask again and again until the reply has a status, and return it."""
+        return self.until(lambda: (r := self.ask(question, **more)).status == status and r)
+
+    def send_goal(self, question, **more):
+        """Return the accepted goal and the list of its partial texts."""
+        client = ActionClient(self.node, AskSpatial, '/spatialllm/ask')
+        assert client.wait_for_server(DEADLINE_S), 'no action server'
+        heard = []
+        goal = self.result(
+            client.send_goal_async(
+                AskSpatial.Goal(question=question, **more),
+                feedback_callback=lambda message: heard.append(message.feedback.partial_text),
+            )
+        )
+        assert goal.accepted
+        return goal, heard
+
+    def change_state(self, transition):
+        request = ChangeState.Request()
+        request.transition.id = TRANSITIONS[transition]
+        client = self.client(ChangeState, '/spatialllm/change_state')
+        return self.result(client.call_async(request)).success
+
+    def state(self):
+        return self.call(GetState, '/spatialllm/get_state').current_state.label
+
+    def diagnostics(self):
+        """Return a function that gives the newest diagnostics, {name: {key: value}}."""
+        newest = {}
+
+        def take(array):
+            for status in array.status:
+                values = {pair.key: pair.value for pair in status.values}
+                newest[status.name] = values | {'message': status.message}
+
+        self.node.create_subscription(DiagnosticArray, '/diagnostics', take, 10)
+        return lambda: newest
+
+    @contextmanager
+    def filming(self, image=None, info=None, topic='image', rate_hz=20.0):
+        """Publish an image with fresh stamps; gives the list of the stamps."""
+        image = image or grey_image()
+        quality = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        images = self.node.create_publisher(type(image), topic, quality)
+        infos = self.node.create_publisher(CameraInfo, 'camera_info', quality)
+        stamps = []
+
+        def publish():
+            image.header.stamp = self.node.get_clock().now().to_msg()
+            stamps.append((image.header.stamp.sec, image.header.stamp.nanosec))
+            if info is not None:
+                info.header = image.header
+                infos.publish(info)
+            images.publish(image)
+
+        timer = self.node.create_timer(1 / rate_hz, publish)
+        try:
+            yield stamps
+        finally:
+            self.node.destroy_timer(timer)
+            self.node.destroy_publisher(images)
+            self.node.destroy_publisher(infos)
+
+
+@pytest.fixture(name='grey_image')
+def grey_image_fixture():
+    return grey_image
+
+
+def grey_image(**fields):
+    """Return an 8x6 grey rgb8 image of the optical frame, with fields changed."""
+    given = {'height': 6, 'width': 8, 'encoding': 'rgb8', 'step': 24, 'data': bytes([128] * 144)}
+    given |= fields
+    return Image(
+        header=Header(frame_id='camera_optical'),
+        **given | {'data': array.array('B', given['data'])},
+    )
+
+
+class NodeProcess:
+    """A running node and what it wrote."""
+
+    def __init__(self, process, log_path):
+        self._process, self._log_path = process, log_path
+
+    @property
+    def log(self):
+        return self._log_path.read_text(encoding='utf-8', errors='replace')
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def signal(self, number):
+        self._process.send_signal(number)
+
+    def exit_status(self):
+        return self._process.wait(DEADLINE_S)
+
+
+@pytest.fixture
+def domain():
+    if ABSENT:
+        pytest.skip(f'needs rclpy and the built interfaces: {ABSENT}')
+    os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(PROFILE))
+    os.environ.setdefault('FASTDDS_DEFAULT_PROFILES_FILE', str(PROFILE))
+    # Not always from 1: whoever just left a domain may still be heard of in it.
+    numbers = itertools.count(random.randrange(100))
+    with domain_id(lambda: next(numbers) % 100 + 1) as number:
+        yield number
+
+
+@pytest.fixture
+def peer(domain):
+    peer = Peer(domain)
+    yield peer
+    peer.close()
+
+
+@pytest.fixture
+def start_node(domain, tmp_path):
+    """Start a node with parameters; at the end it must leave in peace when asked to."""
+    started = []
+
+    def start(script=SCRIPTED_NODE, **parameters):
+        values = [f'{name.replace("__", ".")}:={value}' for name, value in parameters.items()]
+        arguments = [part for value in values for part in ('-p', value)]
+        log_path = tmp_path / f'node{len(started)}.log'
+        environment = os.environ | {
+            'ROS_DOMAIN_ID': str(domain),
+            'ROS_LOG_DIR': str(tmp_path),
+            'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')]),
+        }
+        with log_path.open('w') as log:
+            process = subprocess.Popen(
+                [sys.executable, str(script), '--ros-args', *arguments],
+                stdout=log, stderr=subprocess.STDOUT, env=environment,
+            )  # fmt: skip
+        started.append((process, NodeProcess(process, log_path)))
+        return started[-1][1]
+
+    yield start
+    for process, node in started:
+        if process.poll() is None:
+            process.terminate()
+            assert process.wait(DEADLINE_S) == 0, node.log
+        assert 'Traceback' not in node.log, node.log
+
+
+@pytest.fixture(params=['scripted', 'nano'])
+def answering(request, start_node, peer):
+    """A node, active: once with a scripted session, once with the shipped model."""
+    if request.param == 'nano' and not NANO.exists():
+        pytest.skip('models/nano is not there')
+    node = start_node(SHIPPED_NODE if request.param == 'nano' else SCRIPTED_NODE)
+    peer.until(lambda: peer.state() == 'active')
+    return node
+
+
+@pytest.fixture
+def scripted(start_node, peer):
+    """A node with a scripted session, active."""
+    node = start_node()
+    peer.until(lambda: peer.state() == 'active')
+    return node

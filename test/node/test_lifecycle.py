@@ -1,0 +1,131 @@
+"""Transitions, parameters, start and end of the node. Real DDS and processes."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
+
+from action_msgs.msg import GoalStatus
+from builtin_interfaces.msg import Duration
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+
+from spatialllm_msgs.msg import Status
+
+SHIPPED_NODE = Path(__file__).parents[2] / 'spatialllm_ros/node/main.py'
+
+
+def open_files_and_threads(node):
+    folder = Path(f'/proc/{node.pid}')
+    return len(os.listdir(folder / 'fd')), len(os.listdir(folder / 'task'))
+
+
+def test_every_transition_can_be_repeated(start_node, peer):
+    node = start_node(autostart='false')
+    assert peer.state() == 'unconfigured'
+    held = []
+    with peer.filming():
+        for _ in range(4):
+            assert peer.change_state('configure')
+            assert peer.ask('ready?').status == Status.BUSY
+            for _ in range(2):
+                assert peer.change_state('activate')
+                peer.ask_until(Status.OK, 'ready?')
+                assert peer.change_state('deactivate')
+                assert peer.ask('ready?').status == Status.BUSY
+            assert peer.change_state('cleanup')
+            assert peer.state() == 'unconfigured'
+            held.append(open_files_and_threads(node))
+    assert held[-1] == held[0], held
+
+
+def test_deactivating_ends_what_runs_and_what_waits(scripted, peer):
+    with peer.filming():
+        peer.ask_until(Status.OK, 'ready?')
+        running, heard = peer.send_goal('talk without end')
+        peer.until(lambda: heard)
+        waiting, _ = peer.send_goal('ready?')
+        assert peer.change_state('deactivate')
+        for goal in (running, waiting):
+            ended = peer.result(goal.get_result_async())
+            assert ended.status == GoalStatus.STATUS_ABORTED
+            assert ended.result.status == Status.CANCELLED
+        assert peer.change_state('activate')
+        peer.ask_until(Status.OK, 'ready?', max_frame_age=Duration(nanosec=5 * 10**8))
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_node_after_the_callers_were_told(scripted, peer, number):
+    with peer.filming():
+        peer.ask_until(Status.OK, 'ready?')
+        goal, heard = peer.send_goal('talk without end')
+        result = goal.get_result_async()
+        peer.until(lambda: heard)
+        scripted.signal(number)
+        assert peer.result(result).result.status == Status.CANCELLED
+    assert scripted.exit_status() == 0
+
+
+def test_what_cannot_be_configured_says_why(start_node, peer):
+    node = start_node(autostart='false', bundle='broken')
+    diagnostics = peer.diagnostics()
+    assert not peer.change_state('configure')
+    assert peer.state() == 'unconfigured'
+    assert 'expected a script, found a broken one' in node.log
+    peer.until(
+        lambda: (
+            'found a broken one'
+            in diagnostics().get('spatialllm: model', {'message': ''})['message']
+        )
+    )
+    assert set_parameter(peer, 'bundle', 'whole') == (True, '')
+    assert peer.change_state('configure')
+
+
+def test_starting_by_itself_with_a_missing_bundle_ends_with_the_reason(start_node):
+    node = start_node(SHIPPED_NODE, bundle='/nowhere/at/all')
+    assert node.exit_status() == 1
+    assert '/nowhere/at/all' in node.log
+
+
+@pytest.mark.parametrize(('parameters', 'words'), [
+    ({'max_frame_age_s': '0.0'}, 'max_frame_age_s: expected a decimal number from 0.05'),
+    ({'max_frame_age_s': '1'}, 'max_frame_age_s: expected a decimal number'),
+    ({'max_fame_age_s': '1.0'}, 'max_fame_age_s: there is no such parameter'),
+    ({'camera_names': '[a, b]'}, "b.image_topic: another camera has 'image' too"),
+    ({'use_cv_bridge': 'maybe'}, "use_cv_bridge: expected true or false, found 'maybe'"),
+])  # fmt: skip
+def test_parameters_that_cannot_be_end_the_node_with_the_reason(start_node, parameters, words):
+    node = start_node(**parameters)
+    assert node.exit_status() == 2
+    assert words in node.log
+
+
+def set_parameter(peer, name, value):
+    """Set a text or a number, and return whether it was done and why not."""
+    kind = ParameterType.PARAMETER_STRING if isinstance(value, str) else 3
+    held = {'string_value': value} if isinstance(value, str) else {'double_value': value}
+    parameter = Parameter(name=name, value=ParameterValue(type=kind, **held))
+    response = peer.call(SetParameters, '/spatialllm/set_parameters', parameters=[parameter])
+    return response.results[0].successful, response.results[0].reason
+
+
+def test_parameters_are_checked_when_set_and_fixed_while_configured(start_node, peer):
+    start_node(autostart='false')
+    assert set_parameter(peer, 'max_frame_age_s', 2.5) == (True, '')
+    done, reason = set_parameter(peer, 'max_frame_age_s', 0.0)
+    assert not done
+    assert '0.05' in reason
+    done, reason = set_parameter(peer, 'camera.transport', 'theora')
+    assert (done, reason) == (
+        False,
+        "camera.transport: expected one of raw, compressed, found 'theora'",
+    )
+    assert not set_parameter(peer, 'nonsense', 1.0)[0]
+    assert peer.change_state('configure')
+    done, reason = set_parameter(peer, 'max_frame_age_s', 1.5)
+    assert not done
+    assert 'configured' in reason
