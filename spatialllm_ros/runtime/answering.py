@@ -76,13 +76,10 @@ class AnswerWriter:
 
     def _decide(self) -> None:
         """Choose among the options and the first word of the answer that nothing is there."""
-        tokens, strand = self._manifest.tokens, self.strand
-        scores = list(strand.option_logs)
-        if all(option[0] != tokens.absent for option in strand.prompt.options):
-            scores.append(float(strand.next_logs[tokens.absent]))
-        logs = log_softmax(np.array(scores) / self._manifest.temperature)
+        tokens = self._manifest.tokens
+        logs = _calibrated(closed_logs(self.strand, tokens.absent), self._manifest.temperature)
         best = int(logs.argmax())
-        if best < len(strand.option_logs):
+        if best < len(self.strand.option_logs):
             self._log_probability = float(logs[best])
             self._finish_closed(best)
         else:
@@ -155,6 +152,18 @@ class AnswerWriter:
             unit=parsed.unit,
             pose=None if parsed.place is None else locate(parsed.place, frame.camera),
         )
+
+
+def closed_logs(strand: Strand, absent: int) -> Logs:
+    """Return log-probabilities of a question's options, not yet divided by a temperature.
+
+    Behind them stands that of ``absent``, the first word of the answer that nothing is there,
+    unless an option begins with it.
+    """
+    logs = list(strand.option_logs)
+    if all(option[0] != absent for option in strand.prompt.options):
+        logs.append(float(strand.next_logs[absent]))
+    return np.array(logs)
 
 
 def _calibrated(logs: Logs, temperature: float) -> Logs:

@@ -6,7 +6,7 @@ Knows neither ROS nor what computes. A session is used by one thread at a time.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from spatialllm_ros.runtime.answering import (
     OnText,
     Outcome,
     Request,
+    closed_logs,
 )
 from spatialllm_ros.runtime.bundle import (
     EMBEDDINGS,
@@ -28,7 +29,7 @@ from spatialllm_ros.runtime.bundle import (
     find_bundle,
     load_bundle,
 )
-from spatialllm_ros.runtime.decoding import PrefixedContext
+from spatialllm_ros.runtime.decoding import Logs, PrefixedContext
 from spatialllm_ros.runtime.engines import Engine, load_engine
 from spatialllm_ros.runtime.engines.base import Floats
 from spatialllm_ros.runtime.preprocess import vision_inputs
@@ -110,9 +111,21 @@ class SpatialSession:
         """
         started = time.perf_counter()
         image = self._engine.embed_image(*vision_inputs(frame, self._manifest.image))
-        start = self._embeddings[[self._manifest.tokens.start]]
-        prefix = np.concatenate([start, image])
-        context = PrefixedContext(self._engine.new_context(), self._embeddings, prefix)
+        context = self._prefixed(image)
+        return EncodedFrame(frame, time.perf_counter() - started, context)
+
+    def encode_blind(self, frame: Frame) -> EncodedFrame:
+        """Compute the prefix of a frame whose pixels are withheld, as some are in training.
+
+        What the model then answers is what a question's words alone give away. The prefix is the
+        same for every frame.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        started = time.perf_counter()
+        spec, size = self._manifest.image, self._manifest.decoder.hidden_size
+        context = self._prefixed(np.zeros((spec.tokens, size), np.float32))
         return EncodedFrame(frame, time.perf_counter() - started, context)
 
     def answer(
@@ -144,37 +157,48 @@ class SpatialSession:
         Raises:
             EngineError: the engine failed.
         """
-        outcomes: dict[int, Outcome] = {}
+        outcomes = dict(self.answer_each(encoded, requests))
+        return [outcomes[index] for index in range(len(requests))]
+
+    def answer_each(
+        self, encoded: EncodedFrame, requests: Sequence[Request]
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Do what ``answer_batch`` does, and give each outcome with its index once it is there.
+
+        Raises:
+            EngineError: the engine failed; there are no further outcomes.
+        """
         prompts: dict[int, Prompt] = {}
         for index, request in enumerate(requests):
             try:
                 prompts[index] = self._prompts.build(request.query)
             except QuestionError as error:
-                outcomes[index] = error
+                yield index, error
         for together in self._prompts.in_passes(prompts):
-            chosen = [(requests[index], prompts[index]) for index in together]
-            outcomes.update(zip(together, self._answer_pass(encoded, chosen), strict=True))
-        return [outcomes[index] for index in range(len(requests))]
+            yield from self._answer_pass(encoded, {i: (requests[i], prompts[i]) for i in together})
 
     def _answer_pass(
-        self, encoded: EncodedFrame, chosen: Sequence[tuple[Request, Prompt]]
-    ) -> list[Outcome]:
+        self, encoded: EncodedFrame, chosen: Mapping[int, tuple[Request, Prompt]]
+    ) -> Iterator[tuple[int, Outcome]]:
         """Answer questions that fit into the context together."""
         started_s = time.perf_counter()
-        strands = encoded.context.read([prompt for _, prompt in chosen])
+        strands = encoded.context.read([prompt for _, prompt in chosen.values()])
         read_s = time.perf_counter()
         model = (self.bundle.manifest, self._tokenizer)
-        writers = [
-            AnswerWriter(request, strand, encoded.frame, model)
-            for (request, _), strand in zip(chosen, strands, strict=True)
-        ]
-        while active := [writer for writer in writers if writer.outcome is None]:
-            encoded.context.extend(
-                [writer.strand for writer in active], [writer.last_word for writer in active]
-            )
-            for writer in active:
-                writer.advance()
-        return [_timed(writer, started_s, read_s) for writer in writers]
+        writers = {
+            index: AnswerWriter(request, strand, encoded.frame, model)
+            for (index, (request, _)), strand in zip(chosen.items(), strands, strict=True)
+        }
+        while writers:
+            for index in [index for index, writer in writers.items() if writer.outcome]:
+                yield index, _timed(writers.pop(index), started_s, read_s)
+            if writers:
+                active = list(writers.values())
+                encoded.context.extend(
+                    [writer.strand for writer in active], [writer.last_word for writer in active]
+                )
+                for writer in active:
+                    writer.advance()
 
 
 def _timed(writer: AnswerWriter, started_s: float, read_s: float) -> Outcome:
