@@ -91,7 +91,7 @@ def export_bundle(
 ) -> Bundle:
     """Write a model's bundle, and return it as the runtime reads it.
 
-    What is in the folder is replaced once everything is written.
+    A bundle that is in the folder is replaced once everything is written.
 
     Args:
         model: a ``SpatialLLMForConditionalGeneration``; its weights become rounded.
@@ -100,8 +100,10 @@ def export_bundle(
         settings: see ``ExportSettings``.
 
     Raises:
-        ConfigError: the decoder or the tokenizer is of a kind that cannot be exported.
+        ConfigError: the decoder or the tokenizer is of a kind that cannot be exported, or the
+            folder holds something else than a bundle.
     """
+    _check_replaceable(folder)
     model.eval()
     round_to_half(model)
     unfinished = folder.with_name(folder.name + '.unfinished')
@@ -113,6 +115,14 @@ def export_bundle(
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
     return load_bundle(folder)
+
+
+def _check_replaceable(folder: Path) -> None:
+    if folder.exists() and not (folder / MANIFEST_NAME).is_file() and any(folder.iterdir()):
+        raise ConfigError(
+            f'expected a new folder, an empty one or a bundle to replace, found other files in '
+            f'{folder}; name another folder'
+        )
 
 
 @torch.no_grad()

@@ -1,0 +1,53 @@
+"""Export a trained model folder as a bundle that runs without torch.
+
+python export/export_onnx.py checkpoints/nano/model --out models/nano
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from spatialllm_ros.deploy.bundle_export import ExportSettings
+from spatialllm_ros.deploy.checkpoint import export_checkpoint
+from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
+
+
+def main() -> None:
+    """Parse the command line, export, print what was written."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('checkpoint', type=Path, help='folder with config.json and safetensors')
+    parser.add_argument('--out', type=Path, required=True, help='folder of the bundle')
+    parser.add_argument('--flavour', choices=list(FLAVOURS), default=ExportSettings.flavour)
+    parser.add_argument('--name', help="the bundle's name (default: its folder's)")
+    parser.add_argument(
+        '--context', type=int, default=ExportSettings.context,
+        help='positions that the image and the questions asked at once take (default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--training-note', type=note, nargs='+', action='extend', default=[], metavar='KEY=VALUE',
+        help='where the weights come from, for people; kept in the manifest',
+    )  # fmt: skip
+    args = parser.parse_args()
+    settings = ExportSettings(
+        name=args.name or args.out.resolve().name,
+        flavour=args.flavour,
+        context=args.context,
+        training=dict(args.training_note),
+    )
+    bundle = export_checkpoint(args.checkpoint, args.out, settings)
+    for entry in bundle.manifest.files.values():
+        print(f'{entry.bytes:12,d}  {entry.path}')
+    print(f'wrote {bundle.folder}')
+
+
+def note(text: str) -> tuple[str, str]:
+    """Split ``key=value``."""
+    key, found, value = text.partition('=')
+    if not (key and found):
+        raise argparse.ArgumentTypeError(f'expected KEY=VALUE, found {text!r}')
+    return key, value
+
+
+if __name__ == '__main__':
+    main()

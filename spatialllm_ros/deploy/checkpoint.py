@@ -1,0 +1,98 @@
+"""Model folders as transformers saves them: opened with plain words about what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM
+from transformers.utils import CONFIG_NAME
+
+from spatialllm_ros.deploy.bundle_export import FILES, ExportSettings, export_bundle
+from spatialllm_ros.errors import ConfigError, SpatialLLMError
+from spatialllm_ros.model.configuration import SpatialLLMConfig
+from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
+from spatialllm_ros.runtime.bundle import MANIFEST_NAME, TOKENIZER, Bundle
+
+REMEDY = 'name the model/ folder of a training run, or train one with training/train.py'
+
+
+def load_checkpoint(folder: Path) -> SpatialLLMForConditionalGeneration:
+    """Open a SpatialLLM in float32; a bundle, which holds its weights too, is one as well.
+
+    Raises:
+        ConfigError: the folder is missing, holds another kind of model, or its weights are no
+            safetensors or do not fit its configuration.
+    """
+    _check_kind(folder)
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except SpatialLLMError:
+        raise
+    except Exception as error:  # those of transformers and of safetensors have no common base
+        raise ConfigError(
+            f'{folder}: expected weights in safetensors that fit {CONFIG_NAME}, found: {error}; '
+            f'{REMEDY}'
+        ) from error
+    wrong = [f'{name} {sorted(map(str, keys))[:3]}' for name, keys in found.items() if keys]
+    if wrong:
+        raise ConfigError(
+            f'{folder}: expected weights that fit {CONFIG_NAME}, found {"; ".join(wrong)}; {REMEDY}'
+        )
+    return model.eval()  # type: ignore[no-any-return]
+
+
+def export_checkpoint(
+    folder: Path, target: Path, settings: ExportSettings = ExportSettings()
+) -> Bundle:
+    """Write the bundle of a model folder.
+
+    Raises:
+        ConfigError: see ``load_checkpoint`` and ``export_bundle``.
+    """
+    tokenizer = folder / FILES[TOKENIZER]
+    model = load_checkpoint(folder)
+    if not tokenizer.is_file():
+        raise ConfigError(f'expected {tokenizer} beside the weights, found none; {REMEDY}')
+    return export_bundle(model, tokenizer, target, settings)
+
+
+@contextmanager
+def as_bundle(folder: Path) -> Iterator[Path]:
+    """Yield a bundle's own folder, or a temporary bundle exported from a model folder.
+
+    Raises:
+        ConfigError: the folder is neither.
+    """
+    if (folder / MANIFEST_NAME).is_file():
+        yield folder
+        return
+    with TemporaryDirectory(prefix='bundle-') as scratch:
+        yield export_checkpoint(folder, Path(scratch) / folder.name).folder
+
+
+def _check_kind(folder: Path) -> None:
+    path = folder / CONFIG_NAME
+    try:
+        config: Any = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f'expected a model folder with {CONFIG_NAME} at {folder}, found: {error}; {REMEDY}'
+        ) from error
+    kind = config.get('model_type') if isinstance(config, dict) else None
+    if kind != SpatialLLMConfig.model_type:
+        raise ConfigError(
+            f'{path}: expected a model of type {SpatialLLMConfig.model_type!r}, found {kind!r}; '
+            f'{REMEDY}'
+        )
