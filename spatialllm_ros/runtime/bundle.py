@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from spatialllm_ros.errors import BundleError
+from spatialllm_ros.runtime.shared_files import share_folders
 
 FORMAT = 'spatialllm-bundle'
 SCHEMA_VERSION = 1
@@ -151,8 +150,8 @@ def find_bundle(name_or_folder: str | Path = 'nano') -> Path:
         BundleError: there is none; names the places that were searched.
     """
     given = Path(name_or_folder).expanduser()
-    shipped = _model_folders() if len(given.parts) == 1 else []
-    places = [given, *(folder / given for folder in shipped)]
+    shares = share_folders() if len(given.parts) == 1 else []
+    places = [given, *(folder / 'models' / given for folder in shares)]
     for place in places:
         if (place / MANIFEST_NAME).is_file():
             return place
@@ -161,12 +160,6 @@ def find_bundle(name_or_folder: str | Path = 'nano') -> Path:
         f'expected a bundle (a folder with {MANIFEST_NAME}), found none at {searched}; name its '
         'folder, or make one with export/export_onnx.py'
     )
-
-
-def _model_folders() -> list[Path]:
-    prefixes = [part for part in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if part]
-    shares = [Path(prefix) / 'share' / 'spatialllm_ros' for prefix in (*prefixes, sys.prefix)]
-    return [folder / 'models' for folder in (Path(__file__).resolve().parents[2], *shares)]
 
 
 def load_bundle(folder: Path) -> Bundle:
