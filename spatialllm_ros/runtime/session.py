@@ -177,6 +177,27 @@ class SpatialSession:
         for together in self._prompts.in_passes(prompts):
             yield from self._answer_pass(encoded, {i: (requests[i], prompts[i]) for i in together})
 
+    def option_logs(self, encoded: EncodedFrame, queries: Sequence[Query]) -> list[Logs]:
+        """Return what ``closed_logs`` says of each question with options, for calibration.
+
+        Raises:
+            QuestionError: see ``check``.
+            EngineError: the engine failed.
+        """
+        absent = self._manifest.tokens.absent
+        prompts = {index: self._prompts.build(query) for index, query in enumerate(queries)}
+        logs: list[Logs] = []
+        for together in self._prompts.in_passes(prompts):
+            strands = encoded.context.read([prompts[index] for index in together])
+            logs += [closed_logs(strand, absent) for strand in strands]
+        return logs
+
+    def _prefixed(self, image: Floats) -> PrefixedContext:
+        """Read an image's tokens (T, D) into a new context."""
+        start = self._embeddings[[self._manifest.tokens.start]]
+        prefix = np.concatenate([start, image])
+        return PrefixedContext(self._engine.new_context(), self._embeddings, prefix)
+
     def _answer_pass(
         self, encoded: EncodedFrame, chosen: Mapping[int, tuple[Request, Prompt]]
     ) -> Iterator[tuple[int, Outcome]]:
