@@ -6,11 +6,13 @@ python export/export_onnx.py checkpoints/nano/model --out models/nano
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from spatialllm_ros.deploy.bundle_export import ExportSettings
 from spatialllm_ros.deploy.checkpoint import export_checkpoint
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
+from spatialllm_ros.errors import SpatialLLMError
 
 
 def main() -> None:
@@ -22,20 +24,23 @@ def main() -> None:
     parser.add_argument('--name', help="the bundle's name (default: its folder's)")
     parser.add_argument(
         '--context', type=int, default=ExportSettings.context,
-        help='positions that the image and the questions asked at once take (default: %(default)s)',
+        help='room for the image and the questions asked at once, in tokens (default %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--training-note', type=note, nargs='+', action='extend', default=[], metavar='KEY=VALUE',
         help='where the weights come from, for people; kept in the manifest',
     )  # fmt: skip
     args = parser.parse_args()
-    settings = ExportSettings(
-        name=args.name or args.out.resolve().name,
-        flavour=args.flavour,
-        context=args.context,
-        training=dict(args.training_note),
-    )
-    bundle = export_checkpoint(args.checkpoint, args.out, settings)
+    try:
+        settings = ExportSettings(
+            name=args.name or args.out.resolve().name,
+            flavour=args.flavour,
+            context=args.context,
+            training=dict(args.training_note),
+        )
+        bundle = export_checkpoint(args.checkpoint, args.out, settings)
+    except SpatialLLMError as error:
+        sys.exit(str(error))
     for entry in bundle.manifest.files.values():
         print(f'{entry.bytes:12,d}  {entry.path}')
     print(f'wrote {bundle.folder}')

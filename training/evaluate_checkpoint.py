@@ -1,4 +1,4 @@
-"""Score a bundle, or a checkpoint as transformers saves it, on held-out worlds.
+"""Score a bundle, or a model folder as transformers saves it, on held-out worlds.
 
 python training/evaluate_checkpoint.py models/nano --worlds 2000 --json out/nano.json
 """
@@ -6,33 +6,43 @@ python training/evaluate_checkpoint.py models/nano --worlds 2000 --json out/nano
 from __future__ import annotations
 
 import argparse
-import tempfile
+import sys
 from pathlib import Path
 
-from spatialllm_ros.deploy.export import export_bundle
-from spatialllm_ros.evaluation.held_out import evaluate_held_out, write_report
-from spatialllm_ros.runtime.session import SpatialSession
-from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS
+from spatialllm_ros.deploy.checkpoint import as_bundle
+from spatialllm_ros.errors import SpatialLLMError
+from spatialllm_ros.evaluation.held_out import HeldOutWorlds, ask_held_out
+from spatialllm_ros.evaluation.pictures import write_pictures
+from spatialllm_ros.evaluation.report import make_report
 
 
 def main() -> None:
     """Parse the command line, ask, print and write the scores."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('model', type=Path, help='a bundle, or a folder with config.json')
-    parser.add_argument('--worlds', type=int, default=2000)
-    parser.add_argument('--seed', type=int, default=HELD_OUT_SEEDS.start, help='the first world')
+    parser.add_argument('--worlds', type=int, default=HeldOutWorlds.count)
+    parser.add_argument(
+        '--seed', type=int, default=HeldOutWorlds.first_seed, help='the first world'
+    )
     parser.add_argument('--json', type=Path, help='write the scores here')
-    parser.add_argument('--threads', type=int, default=0)
+    parser.add_argument('--pictures', type=Path, help='draw right and wrong answers into this PNG')
+    parser.add_argument('--processes', type=int, default=1)
+    parser.add_argument(
+        '--threads', type=int, default=0, help='of each process (default: its share of the cores)'
+    )
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        bundle = args.model
-        if not (bundle / 'manifest.json').exists():
-            bundle = export_bundle(args.model, Path(scratch) / 'bundle')
-        session = SpatialSession.load(bundle, threads=args.threads)
-        report = evaluate_held_out(session, str(args.model), args.seed, args.worlds)
+    try:
+        worlds = HeldOutWorlds(args.seed, args.worlds, args.processes, args.threads)
+        with as_bundle(args.model) as bundle:
+            seen, unseen = ask_held_out(bundle, worlds)
+            if args.pictures is not None:
+                write_pictures(args.pictures, seen)
+    except SpatialLLMError as error:
+        sys.exit(str(error))
+    report = make_report(str(args.model), args.seed, args.worlds, seen, unseen)
     print(report.table())
     if args.json is not None:
-        write_report(report, args.json)
+        report.write(args.json)
 
 
 if __name__ == '__main__':

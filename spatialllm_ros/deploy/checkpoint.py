@@ -31,7 +31,7 @@ def load_checkpoint(folder: Path) -> SpatialLLMForConditionalGeneration:
     """
     _check_kind(folder)
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=torch.float32,
             use_safetensors=True,
@@ -45,17 +45,18 @@ def load_checkpoint(folder: Path) -> SpatialLLMForConditionalGeneration:
             f'{folder}: expected weights in safetensors that fit {CONFIG_NAME}, found: {error}; '
             f'{REMEDY}'
         ) from error
+    model, found = loaded
     wrong = [f'{name} {sorted(map(str, keys))[:3]}' for name, keys in found.items() if keys]
     if wrong:
         raise ConfigError(
-            f'{folder}: expected weights that fit {CONFIG_NAME}, found {"; ".join(wrong)}; {REMEDY}'
+            f'{folder}: expected weights that fit {CONFIG_NAME}, found {", ".join(wrong)}; '
+            f'{REMEDY}'
         )
-    return model.eval()  # type: ignore[no-any-return]
+    assert isinstance(model, SpatialLLMForConditionalGeneration)
+    return model.eval()
 
 
-def export_checkpoint(
-    folder: Path, target: Path, settings: ExportSettings = ExportSettings()
-) -> Bundle:
+def export_checkpoint(folder: Path, target: Path, settings: ExportSettings) -> Bundle:
     """Write the bundle of a model folder.
 
     Raises:
@@ -79,7 +80,7 @@ def as_bundle(folder: Path) -> Iterator[Path]:
         yield folder
         return
     with TemporaryDirectory(prefix='bundle-') as scratch:
-        yield export_checkpoint(folder, Path(scratch) / folder.name).folder
+        yield export_checkpoint(folder, Path(scratch) / 'bundle', ExportSettings()).folder
 
 
 def _check_kind(folder: Path) -> None:

@@ -1,0 +1,63 @@
+"""A page of answers with the images they speak of: of each type one right and one wrong."""
+
+from __future__ import annotations
+
+import random
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use('Agg')
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from spatialllm_ros.evaluation.scoring import Judged
+from spatialllm_ros.scenes.simulated import SceneSimulator
+
+COLUMNS = 6
+TILE_PX = (384, 288)
+RIGHT, WRONG = '#1a7f37', '#cf222e'
+LINE_CHARACTERS = 46
+
+
+def write_pictures(path: Path, judged: Sequence[Judged]) -> None:
+    """Draw answers about simulated worlds into a PNG.
+
+    Raises:
+        SceneError: there is no OpenGL to draw with.
+    """
+    chosen = one_of_each(judged)
+    rows = -(-len(chosen) // COLUMNS)
+    figure, grid = plt.subplots(rows, COLUMNS, figsize=(4 * COLUMNS, 4.1 * rows), squeeze=False)
+    for axes in grid.flat:
+        axes.axis('off')
+    simulator = SceneSimulator(*TILE_PX)
+    try:
+        for axes, item in zip(grid.flat, chosen, strict=False):
+            _draw(axes, item, simulator)
+    finally:
+        simulator.close()
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=60)
+    plt.close(figure)
+
+
+def one_of_each(judged: Sequence[Judged]) -> list[Judged]:
+    """Return a right and a wrong answer of each type, type by type, of worlds drawn at random."""
+    first: dict[tuple[str, bool], Judged] = {}
+    for item in random.Random(0).sample(judged, len(judged)):
+        first.setdefault((item.record.type, not item.is_right), item)
+    return [first[key] for key in sorted(first)]
+
+
+def _draw(axes: Axes, item: Judged, simulator: SceneSimulator) -> None:
+    seed = int(item.record.scene_id.removeprefix('sim-'))
+    axes.imshow(simulator.render(seed).image)
+    said = f'says {textwrap.shorten(item.text, 3 * LINE_CHARACTERS)} ({item.confidence:.0%})'
+    truth = '' if item.is_right else f', is {item.record.answer}'
+    lines = [item.record.type, item.record.question, said + truth]
+    words = '\n'.join(textwrap.fill(line, LINE_CHARACTERS) for line in lines)
+    axes.set_title(words, fontsize=9, loc='left', color=RIGHT if item.is_right else WRONG)

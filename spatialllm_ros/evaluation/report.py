@@ -1,0 +1,94 @@
+"""The scores of an evaluation: as a table to print and as JSON to keep."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spatialllm_ros.evaluation.calibration import expected_calibration_error
+from spatialllm_ros.evaluation.scoring import (
+    TWELVE,
+    Judged,
+    TypeScore,
+    median_error,
+    type_scores,
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation found; a number is NaN where nothing was asked that it could come from.
+
+    Attributes:
+        ece: expected calibration error of the closed answers' confidences.
+    """
+
+    model: str
+    first_seed: int
+    worlds: int
+    types: dict[str, TypeScore]
+    mean_twelve: float
+    distance_median_relative_error: float
+    heading_median_error_deg: float
+    centre_median_error_fraction: float
+    ece: float
+
+    def to_json(self) -> str:
+        """Return the scores as JSON, which has no NaN: there it says null."""
+        return json.dumps(_finite(asdict(self)), indent=2, allow_nan=False) + '\n'
+
+    def table(self) -> str:
+        """Return the scores as a table to print."""
+        lines = [f'{"type":42s} {"accuracy":>8s} {"blind":>7s} {"majority":>8s} {"n":>6s}']
+        for name in [*TWELVE, *sorted(set(self.types) - set(TWELVE))]:
+            if score := self.types.get(name):
+                lines.append(
+                    f'{name:42s} {score.accuracy:8.3f} {score.blind:7.3f} '
+                    f'{score.majority:8.3f} {score.n:6d}'
+                )
+        distance = self.distance_median_relative_error
+        totals = {
+            'mean of the twelve': f'{self.mean_twelve:8.3f}',
+            'distance to camera, median relative error': f'{distance:8.3f}',
+            'heading, median error in degrees': f'{self.heading_median_error_deg:8.1f}',
+            'centre, median error / image width': f'{self.centre_median_error_fraction:8.4f}',
+            'closed answers, calibration error': f'{self.ece:8.3f}',
+        }
+        return '\n'.join([*lines, *(f'{name:42s} {value}' for name, value in totals.items())])
+
+    def write(self, path: Path) -> None:
+        """Write the scores as JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.to_json(), encoding='utf-8')
+
+
+def make_report(
+    model: str, first_seed: int, worlds: int, seen: Sequence[Judged], unseen: Sequence[Judged]
+) -> Report:
+    """Score answers given with the image, and beside them those given without."""
+    types = type_scores(seen, unseen)
+    twelve = [types[name].accuracy for name in TWELVE if name in types]
+    closed = [item for item in seen if item.record.options]
+    return Report(
+        model=model,
+        first_seed=first_seed,
+        worlds=worlds,
+        types=types,
+        mean_twelve=sum(twelve) / len(twelve) if twelve else math.nan,
+        distance_median_relative_error=median_error(seen, 'distance_to_camera'),
+        heading_median_error_deg=median_error(seen, 'heading'),
+        centre_median_error_fraction=median_error(seen, 'locate'),
+        ece=expected_calibration_error(
+            [item.confidence for item in closed], [item.is_right for item in closed]
+        ),
+    )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
