@@ -5,8 +5,8 @@ the tokens that show the object (at the first token of the prompt if there is no
 a linear read-out of that token's state is taught the object's 3D state. At the answer mark, a
 read-out is taught the numbers behind the answer. All of it vanishes at inference.
 
-Notation: N question rows, S positions, M mentions of all rows together, P prefix positions,
-T image tokens, D decoder size.
+Notation: B views, K questions, L packed positions behind the prefix of P, M mentions of all
+questions together, T image tokens, D decoder size.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ POINTER_HEADS = 2
 
 @dataclass(frozen=True)
 class Mentions:
-    """Mentions of a batch of question rows.
+    """Mentions of a batch of packed questions.
 
     Attributes:
-        row, at: (M,) question row and position of the mention's last token.
+        view, at: (M,) view and packed position of the mention's last token.
         shares: (M, T) samples of each image token that show the object; all zero if absent.
         targets: (M, 13) the object's 3D state; has_front: (M,) bool.
         present: (M,) bool, whether there is such an object.
     """
 
-    row: torch.Tensor
+    view: torch.Tensor
     at: torch.Tensor
     shares: torch.Tensor
     targets: torch.Tensor
@@ -55,37 +55,51 @@ class GroundingHeads(nn.Module):
         self.numbers = nn.Linear(size, len(TYPE_NAMES) * MAX_NUMBERS)
 
     def answer_numbers(self, states: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
-        """Return (N, 4) numbers read at the answer marks (N, D) of questions of these types."""
+        """Return (K, 4) numbers read at the answer marks (K, D) of questions of these types."""
         every = self.numbers(states).view(len(types), len(TYPE_NAMES), MAX_NUMBERS)
         return every[torch.arange(len(types), device=types.device), types]
 
 
 def pointer_log_probabilities(
-    decoder: Any, states: torch.Tensor, keys: torch.Tensor, mentions: Mentions, prefix: int
-) -> torch.Tensor:
-    """Return how the pointing heads look from each mention: (M, heads, P + S) log-probabilities.
+    decoder: Any, states: torch.Tensor, mentions: Mentions, segments: torch.Tensor,
+    positions: torch.Tensor,
+) -> torch.Tensor:  # fmt: skip
+    """Return how the pointing heads look from each mention: (M, heads, P + 1).
+
+    The last column is all that a mention sees behind the prefix. Log-probabilities.
 
     Args:
         decoder: a Llama-like model with ``layers`` and ``rotary_emb``.
-        states: (N, S, D) inputs of the pointing layer for the question tokens.
-        keys: (N, H, P + S, d) keys of that layer, already rotated.
+        states: (B, P + L, D) inputs of the pointing layer.
         mentions: where to look from.
-        prefix: P, positions before the question.
+        segments: (B, L) which question each packed position belongs to.
+        positions: (B, L) positions within the prompt.
     """
     layer = decoder.layers[POINTER_LAYER]
     attention = layer.self_attn
-    asked = states[mentions.row, mentions.at]
-    size = attention.head_dim
-    query = attention.q_proj(layer.input_layernorm(asked))[:, : POINTER_HEADS * size]
-    query = query.view(-1, POINTER_HEADS, size)
-    cos, sin = decoder.rotary_emb(query, (mentions.at + prefix).unsqueeze(0))
-    query = query * cos[0].unsqueeze(1) + _rotate_half(query) * sin[0].unsqueeze(1)
-    group = attention.config.num_attention_heads // keys.shape[1]
-    heads = torch.arange(POINTER_HEADS, device=keys.device) // group
-    seen = keys[mentions.row][:, heads]
-    scores = torch.einsum('mhd,mhkd->mhk', query, seen) * size**-0.5
-    hidden = torch.arange(keys.shape[2], device=keys.device) > (mentions.at + prefix).unsqueeze(-1)
-    return F.log_softmax(scores.masked_fill(hidden.unsqueeze(1), -1e9), dim=-1)
+    prefix = states.shape[1] - segments.shape[1]
+    normed = layer.input_layernorm(states)
+    head = torch.arange(prefix, device=positions.device).expand(len(positions), -1)
+    cos, sin = decoder.rotary_emb(normed, torch.cat([head, positions], dim=1))
+    at = prefix + mentions.at
+    asked = attention.q_proj(normed[mentions.view, at]).unflatten(-1, (-1, attention.head_dim))
+    query = _rotated(asked[:, :POINTER_HEADS], cos[mentions.view, at], sin[mentions.view, at])
+    keys = attention.k_proj(normed).unflatten(-1, (-1, attention.head_dim))
+    group = asked.shape[1] // keys.shape[2]
+    chosen = torch.arange(POINTER_HEADS, device=keys.device) // group
+    keys = _rotated(keys[:, :, chosen], cos, sin)[mentions.view]
+    scores = torch.einsum('mhd,mkhd->mhk', query, keys).float() * attention.head_dim**-0.5
+    hidden = _hidden_from(mentions, segments)
+    behind = scores[:, :, prefix:].masked_fill(hidden.unsqueeze(1), -1e9)
+    grouped = torch.cat([scores[:, :, :prefix], behind.logsumexp(-1, keepdim=True)], dim=-1)
+    return F.log_softmax(grouped, dim=-1)
+
+
+def _hidden_from(mentions: Mentions, segments: torch.Tensor) -> torch.Tensor:
+    """Return (M, L) what a mention does not see: what follows, and other questions."""
+    follows = torch.arange(segments.shape[1], device=segments.device) > mentions.at.unsqueeze(1)
+    own = segments[mentions.view, mentions.at].unsqueeze(1)
+    return follows | (segments[mentions.view] != own)
 
 
 def pointer_loss(log_probabilities: torch.Tensor, mentions: Mentions) -> torch.Tensor:
@@ -115,12 +129,14 @@ def object_loss(values: torch.Tensor, mentions: Mentions) -> torch.Tensor:
 
 
 def number_loss(values: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-    """Return the regression loss of (N, 4) values to the numbers that exist."""
+    """Return the regression loss of (K, 4) values to the numbers that exist."""
     exists = ~torch.isnan(numbers)
     errors = F.smooth_l1_loss(values, numbers.nan_to_num(), reduction='none', beta=0.1)
     return (errors * exists).sum() / exists.sum().clamp(min=1)
 
 
-def _rotate_half(values: torch.Tensor) -> torch.Tensor:
+def _rotated(values: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Turn (..., H, d) by the rotary angles (..., d)."""
     first, second = values.chunk(2, dim=-1)
-    return torch.cat([-second, first], dim=-1)
+    turned = torch.cat([-second, first], dim=-1)
+    return values * cos.unsqueeze(-2) + turned * sin.unsqueeze(-2)

@@ -1,8 +1,8 @@
 """The training loop that every stage shares: steps, schedule, curves, checkpoints, exact resume.
 
 A batch is a function of the seed, the step and the process alone, so nothing but weights,
-optimiser moments and the step number needs saving. Runs on a CPU, on one GPU (bf16) and over several
-processes started by ``accelerate launch``.
+optimiser moments and the step number needs saving. Runs on a CPU, on one GPU and over several
+processes started by ``accelerate launch``, in bfloat16 where the machine multiplies it.
 """
 
 from __future__ import annotations
@@ -107,12 +107,18 @@ def load_weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / f'weights-{json.loads(path.read_text())["slot"]}.safetensors')
 
 
+def multiplies_bf16() -> bool:
+    """Tell whether this CPU multiplies bfloat16 itself: several times faster than float32."""
+    return bool(torch.cpu.get_capabilities().get('avx512_bf16'))
+
+
 class _Run:
     def __init__(self, stage: Stage, config: LoopConfig, folder: Path) -> None:
         self.stage, self.config, self.folder = stage, config, folder
         folder.mkdir(parents=True, exist_ok=True)
         on_gpu = torch.cuda.is_available()
-        self.accelerator = Accelerator(mixed_precision='bf16' if on_gpu else 'no', cpu=not on_gpu)
+        precision = 'bf16' if on_gpu or multiplies_bf16() else 'no'
+        self.accelerator = Accelerator(mixed_precision=precision, cpu=not on_gpu)
         optimiser = torch.optim.AdamW(_parameter_groups(stage.module, config), betas=(0.9, 0.98))
         self.module, self.optimiser = self.accelerator.prepare(stage.module, optimiser)
         self.step = 0

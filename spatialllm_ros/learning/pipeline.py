@@ -10,6 +10,7 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +19,10 @@ from torch import nn
 from spatialllm_ros.errors import ConfigError, TrainingGateError
 from spatialllm_ros.learning.encoder_stage import encoder_stage
 from spatialllm_ros.learning.loop import Stage, load_weights, run_stage
-from spatialllm_ros.learning.question_data import load_question_data
+from spatialllm_ros.learning.question_data import QuestionData, load_question_data
+from spatialllm_ros.learning.question_sampler import QuestionSampler
 from spatialllm_ros.learning.question_scores import question_scores
-from spatialllm_ros.learning.question_stage import QuestionData, QuestionSampler, QuestionStage
+from spatialllm_ros.learning.question_stage import QuestionStage
 from spatialllm_ros.learning.recipe import STAGE_NAMES, Recipe, StageConfig
 from spatialllm_ros.learning.scene_arrays import load_scene_arrays
 from spatialllm_ros.model.configuration import SpatialLLMConfig
@@ -107,7 +109,7 @@ def new_model(recipe: Recipe) -> SpatialLLMForConditionalGeneration:
     plain['text_config'] = {
         **plain['text_config'], **ids, 'vocab_size': tokenizer.get_vocab_size(),
     }  # fmt: skip
-    marks = {
+    marks: dict[str, Any] = {
         'image_token_id': tokenizer.token_to_id('<image>'),
         'answer_token_id': tokenizer.token_to_id('<answer>'),
     }

@@ -6,7 +6,8 @@ Notation: K questions, M mentions per question at most.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,7 @@ class QuestionArrays:
         mention_at: (K, M) position of each mention's last token, -1 for no mention.
         mention_object: (K, M) the object it names, ABSENT, or NO_MENTION.
         numbers: (K, 4) the numbers behind the answer, NaN where there is none.
-        by_view: for each view, the indices of its questions.
-        records: the records themselves, K of them; empty where not kept.
+        view_starts: (views + 1,) where each view's questions begin.
     """
 
     tokens: NDArray[np.int32]
@@ -46,16 +46,32 @@ class QuestionArrays:
     mention_at: NDArray[np.int32]
     mention_object: NDArray[np.int32]
     numbers: NDArray[np.float32]
-    by_view: list[NDArray[np.int64]]
-    records: list[QuestionRecord]
+    view_starts: NDArray[np.int64]
 
     def __len__(self) -> int:
         """Return the number of questions."""
         return len(self.types)
 
+    def of_view(self, view: int) -> NDArray[np.int64]:
+        """Return the indices of a view's questions."""
+        return np.arange(self.view_starts[view], self.view_starts[view + 1])
+
+    def save(self, path: Path) -> None:
+        """Write the arrays; a broken run leaves no half file."""
+        partial = path.with_suffix('.partial')
+        with partial.open('wb') as file:
+            np.savez(file, **{item.name: getattr(self, item.name) for item in fields(self)})
+        partial.rename(path)
+
+    @classmethod
+    def load(cls, path: Path) -> QuestionArrays:
+        """Read what ``save`` wrote."""
+        with np.load(path) as stored:
+            return cls(**{item.name: stored[item.name] for item in fields(cls)})
+
 
 def tokenise_questions(
-    views: Iterable[list[QuestionRecord]], tokenizer: Tokenizer, keep_records: bool = False
+    views: Iterable[list[QuestionRecord]], tokenizer: Tokenizer
 ) -> QuestionArrays:
     """Tokenise the questions of each view, in the order of the views.
 
@@ -65,9 +81,8 @@ def tokenise_questions(
     answer_mark, end_mark = special_id(tokenizer, '<answer>'), special_id(tokenizer, '</s>')
     tokens: list[int] = []
     rows: list[tuple[int, int, list[int], list[int], list[float]]] = []
-    starts, by_view, records = [0], [], []
+    starts, view_starts = [0], [0]
     for view in views:
-        first = len(rows)
         for record in view:
             encoding = tokenizer.encode(record.question, add_special_tokens=False)
             answer = tokenizer.encode(record.answer, add_special_tokens=False).ids
@@ -75,13 +90,9 @@ def tokenise_questions(
             starts.append(len(tokens))
             at, objects = _mentions(record, encoding.offsets)
             numbers = list(record.numbers.values())[:MAX_NUMBERS]
+            numbers += [np.nan] * (MAX_NUMBERS - len(numbers))
             rows.append((len(encoding.ids), TYPE_INDEX[record.type], at, objects, numbers))
-            if keep_records:
-                records.append(record)
-        by_view.append(np.arange(first, len(rows)))
-    padded = np.full((len(rows), MAX_NUMBERS), np.nan, np.float32)
-    for i, row in enumerate(rows):
-        padded[i, : len(row[4])] = row[4]
+        view_starts.append(len(rows))
     return QuestionArrays(
         tokens=np.array(tokens, np.int32),
         starts=np.array(starts, np.int64),
@@ -89,9 +100,8 @@ def tokenise_questions(
         types=np.array([row[1] for row in rows], np.int32),
         mention_at=np.array([row[2] for row in rows], np.int32).reshape(-1, MAX_MENTIONS),
         mention_object=np.array([row[3] for row in rows], np.int32).reshape(-1, MAX_MENTIONS),
-        numbers=padded,
-        by_view=by_view,
-        records=records,
+        numbers=np.array([row[4] for row in rows], np.float32).reshape(-1, MAX_NUMBERS),
+        view_starts=np.array(view_starts, np.int64),
     )
 
 

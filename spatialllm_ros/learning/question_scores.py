@@ -13,15 +13,10 @@ import torch
 
 from spatialllm_ros.learning import grounding
 from spatialllm_ros.learning.encoder_stage import scene_views
+from spatialllm_ros.learning.packing import packed_questions, right_answers
 from spatialllm_ros.learning.question_arrays import TYPE_NAMES
-from spatialllm_ros.learning.question_stage import (
-    IGNORED,
-    QuestionData,
-    QuestionStage,
-    answer_labels,
-    mentions_of,
-    question_rows,
-)
+from spatialllm_ros.learning.question_data import QuestionData
+from spatialllm_ros.learning.question_stage import QuestionStage, mentions_of
 
 SCENES_AT_ONCE = 16
 GROUNDING = 'grounding/'
@@ -37,14 +32,14 @@ def question_scores(
     device = next(stage.parameters()).device
     for start in range(0, len(data.scenes), SCENES_AT_ONCE):
         indices = np.arange(start, min(start + SCENES_AT_ONCE, len(data.scenes)))
-        chosen = [data.questions.by_view[i] for i in indices]
+        chosen = [data.questions.of_view(2 * int(i)) for i in indices]
         if not sum(map(len, chosen)):
             continue
         batch = scene_views(data.scenes, indices, np.zeros(len(indices), bool), grid)
         batch = {
             **batch,
             'has_image': torch.ones(len(indices)),
-            **question_rows(data.questions, chosen),
+            **packed_questions(data.questions, chosen),
         }
         batch = {name: value.to(device) for name, value in batch.items()}
         _score_batch(stage, batch, right, grounded)
@@ -59,20 +54,15 @@ def _score_batch(
     stage: QuestionStage, batch: dict[str, torch.Tensor],
     right: dict[str, list[float]], grounded: dict[str, list[float]],
 ) -> None:  # fmt: skip
-    cache = stage.prefix(stage.vision_features(batch), batch)
-    every = torch.arange(len(batch['tokens']), device=batch['tokens'].device)
-    tokens, states, keys = stage.answered(cache, batch, every)
-    labels = answer_labels(tokens, batch['answer_at'])
-    best = stage.model.language_model.lm_head(states[-1]).argmax(-1)
-    exact = ((best == labels) | (labels == IGNORED)).all(-1)
-    for kind, is_right in zip(batch['types'].tolist(), exact.tolist(), strict=True):
-        right[TYPE_NAMES[kind]].append(float(is_right))
-    mentions = mentions_of(batch, every)
-    pointed = grounding.pointer_log_probabilities(
-        stage.model.language_model.model, states[grounding.POINTER_LAYER], keys, mentions,
-        cache.get_seq_length(),
-    )  # fmt: skip
-    read = stage.heads.objects(states[grounding.POINTER_LAYER + 1][mentions.row, mentions.at])
+    states = stage.states(stage.vision_features(batch), batch)
+    best = stage.model.language_model.lm_head(states[-1][:, stage.prefix :]).argmax(-1)
+    is_right = right_answers(best, batch).tolist()
+    for kind, right_one in zip(batch['types'].tolist(), is_right, strict=True):
+        right[TYPE_NAMES[kind]].append(float(right_one))
+    mentions = mentions_of(batch)
+    pointed = stage.pointed(states, batch, mentions)
+    at = stage.prefix + mentions.at
+    read = stage.heads.objects(states[grounding.POINTER_LAYER + 1][mentions.view, at])
     errors = (read - mentions.targets)[mentions.present]
     grounded['pointer'].append(float(grounding.pointer_accuracy(pointed, mentions)))
     grounded['centre_fraction'] += (errors[:, :2] / 2).norm(dim=-1).tolist()

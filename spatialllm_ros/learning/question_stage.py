@@ -1,57 +1,32 @@
 """Stages 1 and 2: teach the decoder to answer questions, several per image on one image prefix.
 
 Stage 1 asks about single objects only and trains the projector and the decoder; stage 2 asks
-everything. The vision backbones stay as stage 0 left them unless a recipe says otherwise.
+everything. The vision backbones learn along where a recipe says so.
 
-Notation: B views, N question rows, S positions, T image tokens, D decoder size.
+Notation: B views, K questions, L packed positions behind the prefix, P prefix positions, T image
+tokens, D decoder size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import DynamicCache
 
 from spatialllm_ros.learning import grounding
-from spatialllm_ros.learning.encoder_stage import (
-    DROPOUT_CALIBRATION,
-    jittered,
-    scene_views,
-    token_positions,
-)
+from spatialllm_ros.learning.attention import PLAIN_ATTENTION
+from spatialllm_ros.learning.encoder_stage import token_positions
 from spatialllm_ros.learning.grounding import GroundingHeads, Mentions
 from spatialllm_ros.learning.loop import Batch
+from spatialllm_ros.learning.packing import IGNORED, visible
 from spatialllm_ros.learning.probing import DenseProbe, dense_truth, probing_loss
-from spatialllm_ros.learning.question_arrays import (
-    ABSENT,
-    NO_MENTION,
-    TYPE_INDEX,
-    QuestionArrays,
-)
-from spatialllm_ros.learning.scene_arrays import SceneArrays
+from spatialllm_ros.learning.question_arrays import ABSENT, NO_MENTION
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 
-IGNORED = -100
-IMAGE_DROPOUT = 0.05
-"""Share of training views without their image: they teach what can be said blindly, which is how
-the blind score is measured."""
-LENGTH_GROUPS = 3
-PROBING_WEIGHT = 0.3
-"""Weight of stage 0's loss where the backbones go on learning beside the decoder."""
-
-
-@dataclass(frozen=True)
-class QuestionData:
-    """Views and their questions: view ``2 n`` is scene n, view ``2 n + 1`` its mirror image."""
-
-    scenes: SceneArrays
-    questions: QuestionArrays
+POINTER_WEIGHT, PROBING_WEIGHT = 0.3, 0.3
+"""Weights of the pointing loss, and of stage 0's loss where the backbones go on learning."""
+MASKED = -1e4
+"""What is added to a score that must not count; bfloat16 holds it."""
 
 
 class QuestionStage(nn.Module):
@@ -69,6 +44,8 @@ class QuestionStage(nn.Module):
         self.register_buffer('positions', positions, persistent=False)
         for name, parameter in model.named_parameters():
             parameter.requires_grad = train_vision or not name.startswith('vision_towers.')
+        if not torch.cuda.is_available():
+            model.language_model.set_attn_implementation(PLAIN_ATTENTION)
 
     def train(self, mode: bool = True) -> QuestionStage:
         """Keep frozen towers in evaluation mode: their normalisation must not drift."""
@@ -82,28 +59,42 @@ class QuestionStage(nn.Module):
         with torch.set_grad_enabled(self.train_vision and torch.is_grad_enabled()):
             return self.model.vision_features(batch['pixels'], batch['camera'])
 
-    def prefix(self, features: torch.Tensor, batch: Batch) -> DynamicCache:
-        """Return the keys and values of the prompt up to the last image token."""
+    def states(self, features: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """Return the decoder's states (B, P + L, D), layer by layer, the embeddings first."""
         image = self.model.project(features, batch['camera'])
         image = image * batch['has_image'].view(-1, 1, 1)
-        start = torch.full((len(image), 1), self.model.config.text_config.bos_token_id)
-        start = self.model.get_input_embeddings()(start.to(image.device))
-        decoder = self.model.language_model.model
-        return decoder(
-            inputs_embeds=torch.cat([start, image], dim=1), use_cache=True
-        ).past_key_values
+        embed = self.model.get_input_embeddings()
+        start = batch['tokens'].new_full(
+            (len(image), 1), self.model.config.text_config.bos_token_id
+        )
+        embeddings = torch.cat([embed(start), image, embed(batch['tokens'])], dim=1)
+        seen = visible(batch['segments'], self.prefix)
+        prefix = torch.arange(self.prefix, device=seen.device).expand(len(image), -1)
+        out = self.model.language_model.model(
+            inputs_embeds=embeddings,
+            position_ids=torch.cat([prefix, self.prefix + batch['places']], dim=1),
+            attention_mask=_added(seen, embeddings),
+            use_cache=False,
+            output_hidden_states=True,
+        )
+        states: tuple[torch.Tensor, ...] = out.hidden_states
+        return states
+
+    @property
+    def prefix(self) -> int:
+        """Positions before the questions: the start and the image."""
+        return 1 + self.model.config.tokens_per_image
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the losses of a batch of views and their questions."""
         features = self.vision_features(batch)
-        cache = self.prefix(features, batch)
-        rows = len(batch['tokens'])
-        losses: dict[str, torch.Tensor] = {}
-        for group in torch.arange(rows).tensor_split(LENGTH_GROUPS):
-            for name, loss in self._group_losses(cache, batch, group).items():
-                losses[name] = losses.get(name, 0.0) + loss * (len(group) / rows)
+        states = self.states(features, batch)
+        losses = {'answer': self._answer_loss(states[-1], batch), **self._grounding(states, batch)}
         losses['total'] = (
-            losses['answer'] + 0.3 * losses['pointer'] + losses['object'] + losses['number']
+            losses['answer']
+            + POINTER_WEIGHT * losses['pointer']
+            + losses['object']
+            + losses['number']
         )
         if self.train_vision:
             truth = dense_truth(batch['shares'], batch['labels'], batch['targets'], self.positions)
@@ -111,134 +102,62 @@ class QuestionStage(nn.Module):
             losses['total'] = losses['total'] + PROBING_WEIGHT * losses['probing']
         return losses
 
-    def answered(
-        self, cache: DynamicCache, batch: Batch, group: torch.Tensor
-    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...], torch.Tensor]:
-        """Run the question rows of a group on their views' prefixes.
-
-        Returns:
-            Token ids (n, S), the decoder's states layer by layer (n, S, D), and the keys of the
-            pointing layer.
-        """
-        tokens = batch['tokens'][group]
-        longest = int((tokens != self.model.config.text_config.pad_token_id).sum(1).max())
-        tokens = tokens[:, :longest]
-        view = batch['view'][group]
-        expanded = DynamicCache()
-        for index, layer in enumerate(cache.layers):
-            keys, values = layer.keys, layer.values  # type: ignore[union-attr]
-            expanded.update(keys[view], values[view], index)  # type: ignore[index]
-        out = self.model.language_model.model(
-            input_ids=tokens, past_key_values=expanded, use_cache=True, output_hidden_states=True
+    def pointed(
+        self, states: tuple[torch.Tensor, ...], batch: Batch, mentions: Mentions
+    ) -> torch.Tensor:
+        """Return how the pointing heads look from each mention, as log-probabilities."""
+        return grounding.pointer_log_probabilities(
+            self.model.language_model.model,
+            states[grounding.POINTER_LAYER],
+            mentions,
+            batch['segments'],
+            self.prefix + batch['places'],
         )
-        pointing: Any = expanded.layers[grounding.POINTER_LAYER]
-        return tokens, out.hidden_states, pointing.keys
 
-    def _group_losses(
-        self, cache: DynamicCache, batch: Batch, group: torch.Tensor
+    def _answer_loss(self, last: torch.Tensor, batch: Batch) -> torch.Tensor:
+        wanted = batch['next_tokens'] != IGNORED
+        scores = self.model.language_model.lm_head(last[:, self.prefix :][wanted])
+        return F.cross_entropy(scores.float(), batch['next_tokens'][wanted])
+
+    def _grounding(
+        self, states: tuple[torch.Tensor, ...], batch: Batch
     ) -> dict[str, torch.Tensor]:
-        tokens, states, keys = self.answered(cache, batch, group)
-        labels = answer_labels(tokens, batch['answer_at'][group])
-        mentions = mentions_of(batch, group)
-        decoder = self.model.language_model.model
-        pointed = grounding.pointer_log_probabilities(
-            decoder, states[grounding.POINTER_LAYER], keys, mentions, cache.get_seq_length()
+        mentions = mentions_of(batch)
+        read = self.heads.objects(
+            states[grounding.POINTER_LAYER + 1][mentions.view, self.prefix + mentions.at]
         )
-        read = self.heads.objects(states[grounding.POINTER_LAYER + 1][mentions.row, mentions.at])
-        rows = torch.arange(len(group), device=tokens.device)
-        marks = states[-1][rows, batch['answer_at'][group]]
-        numbers = self.heads.answer_numbers(marks, batch['types'][group])
-        wanted = labels != IGNORED
-        scores = self.model.language_model.lm_head(states[-1][wanted])
+        marks = states[-1][batch['view'], self.prefix + batch['answer_at']]
+        numbers = self.heads.answer_numbers(marks, batch['types'])
         return {
-            'answer': F.cross_entropy(scores, labels[wanted]),
-            'pointer': grounding.pointer_loss(pointed, mentions),
-            'object': grounding.object_loss(read, mentions),
-            'number': grounding.number_loss(numbers, batch['numbers'][group]),
+            'pointer': grounding.pointer_loss(self.pointed(states, batch, mentions), mentions),
+            'object': grounding.object_loss(read.float(), mentions),
+            'number': grounding.number_loss(numbers.float(), batch['numbers']),
         }
 
 
-def answer_labels(tokens: torch.Tensor, answer_at: torch.Tensor) -> torch.Tensor:
-    """Return (n, S) the token that should follow each position of the answer, else IGNORED."""
-    labels = torch.full_like(tokens, IGNORED)
-    labels[:, :-1] = tokens[:, 1:]
-    before = torch.arange(tokens.shape[1], device=tokens.device) < answer_at.unsqueeze(-1)
-    return labels.masked_fill(before | (labels == 0), IGNORED)
+def _added(seen: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Return a mask to add to scores, in the precision the run computes in."""
+    device = like.device.type
+    dtype = like.dtype
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+    return torch.zeros(seen.shape, dtype=dtype, device=like.device).masked_fill_(~seen, MASKED)
 
 
-def mentions_of(batch: Batch, group: torch.Tensor) -> Mentions:
-    """Return the mentions of a group of question rows; views without image point nowhere."""
-    objects = batch['mention_object'][group]
-    row, slot = (objects != NO_MENTION).nonzero(as_tuple=True)
-    view = batch['view'][group][row]
+def mentions_of(batch: Batch) -> Mentions:
+    """Return the mentions in a batch's questions; views without image point nowhere."""
+    objects = batch['mention_object']
+    question, slot = (objects != NO_MENTION).nonzero(as_tuple=True)
+    view = batch['view'][question]
     has_image = batch['has_image'][view] > 0
-    row, slot, view = row[has_image], slot[has_image], view[has_image]
-    named = objects[row, slot]
+    question, slot, view = question[has_image], slot[has_image], view[has_image]
+    named = objects[question, slot]
     present, index = named != ABSENT, named.clamp(min=0)
     return Mentions(
-        row=row,
-        at=batch['mention_at'][group][row, slot],
+        view=view,
+        at=batch['mention_at'][question, slot],
         shares=batch['shares'][view, index].float() * present.unsqueeze(-1),
         targets=batch['targets'][view, index],
         has_front=batch['labels'][view, index, 2] == 1,
         present=present,
     )
-
-
-@dataclass(frozen=True)
-class QuestionSampler:
-    """Draws views and some of their questions.
-
-    Attributes:
-        types: the question types this stage asks.
-        per_view: questions per view at most.
-    """
-
-    data: QuestionData
-    types: Collection[str]
-    views: int
-    per_view: int
-
-    def draw(self, rng: np.random.Generator, grid: tuple[int, int]) -> Batch:
-        """Return a training batch: mirrored, jittered, some without image or calibration."""
-        indices = rng.integers(len(self.data.scenes), size=self.views)
-        mirrored = rng.random(self.views) < 0.5
-        batch = scene_views(self.data.scenes, indices, mirrored, grid)
-        batch['pixels'] = jittered(batch['pixels'], rng)
-        uncalibrated = torch.from_numpy(rng.random(self.views) < DROPOUT_CALIBRATION)
-        batch['camera'][uncalibrated, :, 2:] = 0
-        has_image = torch.from_numpy(rng.random(self.views) >= IMAGE_DROPOUT).float()
-        chosen = [
-            self._choose(2 * n + int(m), rng) for n, m in zip(indices, mirrored, strict=True)
-        ]
-        return {**batch, 'has_image': has_image, **question_rows(self.data.questions, chosen)}
-
-    def _choose(self, view: int, rng: np.random.Generator) -> np.ndarray:
-        arrays = self.data.questions
-        wanted = [TYPE_INDEX[name] for name in self.types]
-        own = arrays.by_view[view]
-        own = own[np.isin(arrays.types[own], wanted)]
-        return rng.permutation(own)[: self.per_view]
-
-
-def question_rows(arrays: QuestionArrays, chosen: list[np.ndarray]) -> Batch:
-    """Return the chosen questions of each view as padded rows, shortest first."""
-    index = np.concatenate(chosen)
-    view = np.repeat(np.arange(len(chosen)), [len(own) for own in chosen])
-    lengths = arrays.starts[index + 1] - arrays.starts[index]
-    order = np.argsort(lengths, kind='stable')
-    index, view, lengths = index[order], view[order], lengths[order]
-    tokens = np.zeros((len(index), int(lengths.max())), np.int64)
-    for row, question in enumerate(index):
-        own = arrays.tokens[arrays.starts[question] : arrays.starts[question + 1]]
-        tokens[row, : len(own)] = own
-    columns = {
-        'tokens': tokens,
-        'view': view,
-        'answer_at': arrays.answer_at[index].astype(np.int64),
-        'types': arrays.types[index].astype(np.int64),
-        'mention_at': arrays.mention_at[index].astype(np.int64),
-        'mention_object': arrays.mention_object[index].astype(np.int64),
-        'numbers': arrays.numbers[index],
-    }
-    return {name: torch.from_numpy(values) for name, values in columns.items()}

@@ -220,7 +220,11 @@ QUESTION_TYPES: dict[str, QuestionType] = {
             is_plain=True,
         ),
         QuestionType(
-            'location_above', partial(_ordered, relations.directly_above), YES_NO, is_plain=True
+            'location_above',
+            partial(_ordered, relations.directly_above),
+            YES_NO,
+            is_plain=True,
+            weight=2.0,
         ),
         QuestionType(
             'location_closer_to_camera',
@@ -229,7 +233,11 @@ QUESTION_TYPES: dict[str, QuestionType] = {
             is_plain=True,
         ),
         QuestionType(
-            'location_next_to', partial(_ordered, relations.next_to), YES_NO, is_plain=True
+            'location_next_to',
+            partial(_ordered, relations.next_to),
+            YES_NO,
+            is_plain=True,
+            weight=1.4,
         ),
         QuestionType(
             'orientation_in_front_of',
@@ -241,39 +249,49 @@ QUESTION_TYPES: dict[str, QuestionType] = {
             partial(_from_front, relations.on_the_left),
             ('left', 'right'),
         ),
-        QuestionType('orientation_viewpoint', partial(_single, _side_seen, True), FOUR_SIDES),
+        QuestionType(
+            'orientation_viewpoint', partial(_single, _side_seen, True), FOUR_SIDES, weight=3.0
+        ),
         QuestionType(
             'multi_object_closer_to',
             partial(_third, relations.closer_to, False),
             names_objects=True,
         ),
         QuestionType(
-            'multi_object_facing', partial(_third, relations.facing, True), names_objects=True
+            'multi_object_facing',
+            partial(_third, relations.facing, True),
+            names_objects=True,
+            weight=1.6,
         ),
         QuestionType(
             'multi_object_viewpoint_towards_object',
             partial(_from_front, relations.side_towards),
             FOUR_SIDES,
+            weight=1.8,
         ),
         QuestionType(
             'multi_object_parallel',
             partial(_both_fronts, relations.parallel),
             ('parallel', 'perpendicular'),
+            weight=2.2,
         ),
         QuestionType(
             'multi_object_same_direction',
             partial(_both_fronts, relations.same_direction),
             ('same', 'different'),
+            weight=2.2,
         ),
-        QuestionType('distance_to_camera', partial(_single, _distance_to_camera, False)),
-        QuestionType('distance_between', partial(_unordered, _distance_between), weight=0.7),
+        QuestionType(
+            'distance_to_camera', partial(_single, _distance_to_camera, False), weight=0.8
+        ),
+        QuestionType('distance_between', partial(_unordered, _distance_between), weight=0.6),
         QuestionType(
             'height_above_floor', partial(_single, _height_above_floor, False), weight=0.5
         ),
-        QuestionType('heading', partial(_single, _heading, True), weight=0.7),
-        QuestionType('locate', partial(_single, _locate, False), weight=0.8),
-        QuestionType('describe', partial(_single, _describe, False), weight=0.5),
-        QuestionType('exist', _nothing, YES_NO, weight=0.9),
+        QuestionType('heading', partial(_single, _heading, True), weight=0.8),
+        QuestionType('locate', partial(_single, _locate, False), weight=0.6),
+        QuestionType('describe', partial(_single, _describe, False), weight=0.4),
+        QuestionType('exist', _nothing, YES_NO, weight=0.7),
         QuestionType('count', _nothing, weight=0.6),
     )
 }

@@ -6,13 +6,14 @@ import torch
 
 from spatialllm_ros.learning import grounding
 from spatialllm_ros.learning.grounding import Mentions
-from spatialllm_ros.learning.question_arrays import ABSENT, MAX_MENTIONS, tokenise_questions
-from spatialllm_ros.learning.question_stage import (
-    IGNORED,
-    QuestionStage,
-    answer_labels,
-    question_rows,
+from spatialllm_ros.learning.packing import IGNORED, packed_questions, right_answers, visible
+from spatialllm_ros.learning.question_arrays import (
+    ABSENT,
+    MAX_MENTIONS,
+    QuestionArrays,
+    tokenise_questions,
 )
+from spatialllm_ros.learning.question_stage import QuestionStage, mentions_of
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.questions.vocabulary import build_tokenizer
@@ -56,17 +57,19 @@ def stage() -> QuestionStage:
         text_config={'model_type': 'llama', 'vocab_size': TOKENIZER.get_vocab_size(),
                      'hidden_size': 32, 'intermediate_size': 48, 'num_hidden_layers': 3,
                      'num_attention_heads': 4, 'num_key_value_heads': 4, 'bos_token_id': 2,
-                     'eos_token_id': 3, 'pad_token_id': 0, 'attn_implementation': 'eager'},
+                     'eos_token_id': 3, 'pad_token_id': 0},
     )  # fmt: skip
     model = SpatialLLMForConditionalGeneration(config)
-    model.language_model.set_attn_implementation('eager')
     return QuestionStage(model, train_vision=False).eval()
 
 
 @pytest.fixture(scope='module')
-def batch():
-    arrays = tokenise_questions(VIEWS, TOKENIZER)
-    rows = question_rows(arrays, arrays.by_view)
+def arrays() -> QuestionArrays:
+    return tokenise_questions(VIEWS, TOKENIZER)
+
+
+@pytest.fixture(scope='module')
+def batch(arrays):
     torch.manual_seed(1)
     return {
         'pixels': torch.randn(2, 3, 144, 192),
@@ -75,80 +78,128 @@ def batch():
         'shares': torch.randint(0, 17, (2, 8, 108)),
         'targets': torch.randn(2, 8, 13),
         'labels': torch.ones(2, 8, 3, dtype=torch.long),
-        **rows,
+        **packed_questions(arrays, [arrays.of_view(view) for view in range(2)]),
     }
 
 
-def test_tokenised_mentions_end_at_the_noun():
-    arrays = tokenise_questions(VIEWS, TOKENIZER)
+def question_tokens(arrays, question):
+    return arrays.tokens[arrays.starts[question] : arrays.starts[question + 1]].tolist()
+
+
+def test_tokenised_mentions_end_at_the_noun(arrays):
     assert len(arrays) == 3
     words = TOKENIZER.encode(VIEWS[0][0].question, add_special_tokens=False).tokens
     assert words[arrays.mention_at[0, 0]] == 'car'
     assert arrays.mention_object[1].tolist() == [ABSENT] + [-2] * (MAX_MENTIONS - 1)
     assert np.isnan(arrays.numbers[0, 1:]).all()
-    own = arrays.tokens[arrays.starts[0] : arrays.starts[1]]
+    own = question_tokens(arrays, 0)
     assert own[arrays.answer_at[0]] == TOKENIZER.token_to_id('<answer>')
     assert own[-1] == TOKENIZER.token_to_id('</s>')
 
 
-def test_labels_are_the_answer_and_its_end_only():
-    tokens = torch.tensor([[11, 12, 4, 21, 3, 0], [13, 4, 22, 23, 24, 3]])
-    labels = answer_labels(tokens, torch.tensor([2, 1]))
-    assert labels[0].tolist() == [IGNORED, IGNORED, 21, 3, IGNORED, IGNORED]
-    assert labels[1].tolist() == [IGNORED, 22, 23, 24, 3, IGNORED]
+def test_arrays_are_read_back_as_they_were_written(arrays, tmp_path):
+    arrays.save(tmp_path / 'questions.npz')
+    again = QuestionArrays.load(tmp_path / 'questions.npz')
+    for name, values in vars(arrays).items():
+        np.testing.assert_array_equal(getattr(again, name), values)
 
 
-@torch.no_grad()
-def test_questions_on_a_shared_prefix_equal_whole_prompts(stage, batch):
-    cache = stage.prefix(stage.vision_features(batch), batch)
-    rows = torch.arange(len(batch['tokens']))
-    tokens, states, _ = stage.answered(cache, batch, rows)
-    model = stage.model
-    for row in rows.tolist():
-        view = batch['view'][row : row + 1]
-        length = int((tokens[row] != 0).sum())
-        prompt = torch.cat(
-            [
-                torch.tensor([[2]]),
-                torch.full((1, 108), model.config.image_token_id),
-                tokens[row : row + 1, :length],
-            ],
-            1,
-        )
-        whole = model(
-            input_ids=prompt,
-            pixel_values=batch['pixels'][view],
-            camera_features=batch['camera'][view],
-        ).logits[0, 109:]
-        shared = model.language_model.lm_head(states[-1][row, :length])
-        assert torch.allclose(whole, shared, atol=1e-4)
-
-
-@torch.no_grad()
-def test_pointer_probabilities_are_the_attention_of_the_layer(stage, batch):
-    cache = stage.prefix(stage.vision_features(batch), batch)
-    rows = torch.arange(len(batch['tokens']))
-    _, states, keys = stage.answered(cache, batch, rows)
-    at = torch.tensor([2, 3, 4])
-    blank = torch.zeros(3, 108)
-    mentions = Mentions(rows, at, blank, torch.zeros(3, 13), torch.ones(3) > 0, torch.ones(3) > 0)
-    decoder = stage.model.language_model.model
-    pointed = grounding.pointer_log_probabilities(
-        decoder, states[grounding.POINTER_LAYER], keys, mentions, 109
+def test_packing_lays_questions_one_behind_the_other(arrays, batch):
+    first, second = question_tokens(arrays, 0), question_tokens(arrays, 1)
+    row = batch['tokens'][0].tolist()
+    assert row[: len(first) + len(second)] == first + second
+    assert batch['places'][0].tolist()[: len(first) + 2] == [*range(len(first)), 0, 1]
+    assert batch['tokens'][1].tolist()[: len(question_tokens(arrays, 2))] == question_tokens(
+        arrays, 2
     )
-    fresh = stage.prefix(stage.vision_features(batch), batch)
-    for row in rows.tolist():
-        view = int(batch['view'][row])
-        single = type(fresh)()
-        for index, layer in enumerate(fresh.layers):
-            single.update(layer.keys[view : view + 1], layer.values[view : view + 1], index)
-        out = decoder(
-            input_ids=batch['tokens'][row : row + 1],
-            past_key_values=single,
-            output_attentions=True,
+    noun = TOKENIZER.token_to_id('dog')
+    assert row[batch['mention_at'][1, 0]] == noun
+    marks = batch['tokens'][batch['view'], batch['answer_at']]
+    assert (marks == TOKENIZER.token_to_id('<answer>')).all()
+
+
+def test_labels_are_the_answer_and_its_end_only(arrays, batch):
+    for question in range(3):
+        own = question_tokens(arrays, question)
+        mark = int(arrays.answer_at[question])
+        expected = [IGNORED] * mark + own[mark + 1 :] + [IGNORED]
+        of_question = batch['segments'] == batch['segment'][question]
+        labels = batch['next_tokens'][batch['view'][question]][
+            of_question[batch['view'][question]]
+        ]
+        assert labels.tolist() == expected
+
+
+def test_visibility_by_hand():
+    seen = visible(torch.tensor([[1, 1, 2, -1]]), prefix=2)[0, 0].int().tolist()
+    assert seen == [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0],
+        [1, 1, 0, 0, 1, 0],
+        [1, 1, 0, 0, 0, 1],
+    ]
+
+
+def test_an_answer_is_right_only_as_a_whole(batch):
+    best = batch['next_tokens'].clone()
+    assert right_answers(best, batch).tolist() == [True, True, True]
+    view, at = batch['view'][1], batch['answer_at'][1]
+    best[view, at + 1] += 1
+    assert right_answers(best, batch).tolist() == [True, False, True]
+
+
+def whole_prompt(stage, arrays, question):
+    image = [stage.model.config.image_token_id] * 108
+    return torch.tensor([[2, *image, *question_tokens(arrays, question)]])
+
+
+@torch.no_grad()
+def test_packed_questions_equal_whole_prompts(stage, arrays, batch):
+    states = stage.states(stage.vision_features(batch), batch)
+    model = stage.model
+    for question in range(3):
+        view = int(batch['view'][question])
+        whole = model(
+            input_ids=whole_prompt(stage, arrays, question),
+            pixel_values=batch['pixels'][view : view + 1],
+            camera_features=batch['camera'][view : view + 1],
+            attention_mask=causal(109 + len(question_tokens(arrays, question))),
+        ).logits[0, 109:]
+        own = batch['segments'][view] == batch['segment'][question]
+        packed = model.language_model.lm_head(states[-1][view, 109:][own])
+        assert torch.allclose(whole, packed, atol=1e-4)
+
+
+def causal(length):
+    ahead = torch.ones(length, length, dtype=torch.bool).triu(1)
+    return torch.zeros(1, 1, length, length).masked_fill(ahead, -1e4)
+
+
+@torch.no_grad()
+def test_pointer_probabilities_are_the_attention_of_the_layer(stage, arrays, batch):
+    states = stage.states(stage.vision_features(batch), batch)
+    mentions = mentions_of(batch)
+    pointed = stage.pointed(states, batch, mentions).exp()
+    decoder = stage.model.language_model.model
+    slow = type(decoder)._from_config(decoder.config, attn_implementation='eager').eval()
+    slow.load_state_dict(decoder.state_dict())
+    embed = stage.model.get_input_embeddings()
+    named = [(0, 0), (1, 0), (2, 0), (2, 1)]
+    assert len(pointed) == len(named)
+    for row, (question, slot) in enumerate(named):
+        view = int(batch['view'][question])
+        image = stage.model.encode_image(batch['pixels'], batch['camera'])[view : view + 1]
+        text = torch.tensor([question_tokens(arrays, question)])
+        start = embed(torch.tensor([[2]]))
+        out = slow(
+            inputs_embeds=torch.cat([start, image, embed(text)], dim=1), output_attentions=True
         )
-        expected = out.attentions[grounding.POINTER_LAYER][0, : grounding.POINTER_HEADS, at[row]]
-        assert torch.allclose(pointed[row].exp(), expected, atol=1e-5)
+        at = 109 + int(arrays.mention_at[question, slot])
+        expected = out.attentions[grounding.POINTER_LAYER][0, : grounding.POINTER_HEADS, at]
+        assert torch.allclose(pointed[row, :, :109], expected[:, :109], atol=1e-5)
+        assert torch.allclose(pointed[row, :, 109], expected[:, 109:].sum(-1), atol=1e-5)
 
 
 def test_pointer_loss_by_hand():
