@@ -44,23 +44,15 @@ class ScriptedSession:
     def encode(self, frame):
         return Seen(frame)
 
-    def answer(self, encoded, query, on_text=None, is_cancelled=None):
-        return self._say(encoded.frame, query, on_text or ignore, is_cancelled or never)
-
-    def answer_batch(self, encoded, requests):
-        answers = []
-        for request in requests:
+    def answer_each(self, encoded, requests):
+        for index, request in enumerate(requests):
             try:
-                answers.append(
-                    self.answer(encoded, request.query, request.on_text, request.is_cancelled)
-                )
-            except (
-                AnswerParseError,
-                CancelledError,
-                UncalibratedCameraError,
-            ) as error:
-                answers.append(error)
-        return answers
+                yield index, self.answer(encoded, request)
+            except (AnswerParseError, CancelledError, UncalibratedCameraError) as error:
+                yield index, error
+
+    def answer(self, encoded, request):
+        return self._say(encoded.frame, request.query, request.on_text, request.is_cancelled)
 
     def _say(self, frame, query, on_text, is_cancelled):
         question = query.question
@@ -100,14 +92,6 @@ class ScriptedSession:
             on_text('word ' * words)
             pause.wait(BETWEEN_WORDS_S)
         raise CancelledError('the caller cancelled')
-
-
-def ignore(text):
-    pass
-
-
-def never():
-    return False
 
 
 def load_script(parameters):
