@@ -108,6 +108,7 @@ class SpatialLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         pixel_values: torch.Tensor | None = None,
         camera_features: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Score the next token at each position.
@@ -117,7 +118,8 @@ class SpatialLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             pixel_values: (B, 3, H, W) normalised images, needed when image tokens are present.
             camera_features: (B, T, 11), see ``geometry.camera_token_features``.
             inputs_embeds: (B, S, D) instead of ``input_ids``.
-            kwargs: what the decoder takes besides (masks, positions, cache, labels).
+            attention_mask: (B, S) or as the decoder takes it, zero where padding stands.
+            kwargs: what the decoder takes besides (positions, cache, labels).
         """
         if inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)
@@ -125,7 +127,9 @@ class SpatialLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 image = self.encode_image(pixel_values, camera_features)
                 holes = (input_ids == self.config.image_token_id).unsqueeze(-1)
                 inputs_embeds = inputs_embeds.masked_scatter(holes, image.to(inputs_embeds.dtype))
-        return self.language_model(inputs_embeds=inputs_embeds, **kwargs)
+        return self.language_model(
+            inputs_embeds=inputs_embeds, attention_mask=attention_mask, **kwargs
+        )
 
     def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Give the image to the first step only; later steps find it in the cache."""
