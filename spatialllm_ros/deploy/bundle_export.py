@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from spatialllm_ros.deploy.decoder_graph import (
     decoder_heads,
     decoder_positions,
 )
+from spatialllm_ros.deploy.parity import check_parity
 from spatialllm_ros.deploy.vision_graph import OPSETS, vision_graph
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.runtime.bundle import (
@@ -100,20 +102,22 @@ def export_bundle(
         settings: see ``ExportSettings``.
 
     Raises:
-        ConfigError: the decoder or the tokenizer is of a kind that cannot be exported, or the
+        ConfigError: the model or the tokenizer is of a kind that cannot be exported, or the
             folder holds something else than a bundle.
     """
     _check_replaceable(folder)
     model.eval()
     round_to_half(model)
-    unfinished = folder.with_name(folder.name + '.unfinished')
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    _write_files(model, tokenizer, unfinished, settings)
-    manifest = _manifest(model, unfinished, settings)
-    (unfinished / MANIFEST_NAME).write_text(manifest.to_json(), encoding='utf-8')
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix='.export-', dir=folder.parent) as scratch:
+        made = Path(scratch) / 'bundle'
+        made.mkdir()
+        _write_files(model, tokenizer, made, settings)
+        manifest = _manifest(model, made, settings)
+        (made / MANIFEST_NAME).write_text(manifest.to_json(), encoding='utf-8')
+        check_parity(model, load_bundle(made))
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
     return load_bundle(folder)
 
 

@@ -95,12 +95,14 @@ class SpatialLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return self.project(self.vision_features(pixel_values, camera_features), camera_features)
 
     def _tower_features(
-        self, tower: nn.Module, pixel_values: torch.Tensor, camera_features: torch.Tensor
+        self, tower: Any, pixel_values: torch.Tensor, camera_features: torch.Tensor
     ) -> torch.Tensor:
         if getattr(tower, 'supports_camera_features', False):
             return tower(pixel_values, camera_features=camera_features).last_hidden_state
         hidden = tower(pixel_values).last_hidden_state
-        return _on_grid(hidden, self.config.image_rows, self.config.image_columns)
+        patch = tower.config.patch_size
+        seen = (pixel_values.shape[2] // patch, pixel_values.shape[3] // patch)
+        return _on_grid(hidden, seen, (self.config.image_rows, self.config.image_columns))
 
     def forward(
         self,
@@ -141,14 +143,15 @@ class SpatialLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return inputs
 
 
-def _on_grid(hidden: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-    """Return the patch tokens (B, rows * columns, F) of a backbone, resampled to the grid."""
-    patches = hidden.shape[1]
-    side = int(patches**0.5)
-    grid = hidden[:, patches - side * side :].transpose(1, 2).unflatten(2, (side, side))
-    if (side, side) != (rows, columns):
-        grid = F.interpolate(grid, (rows, columns), mode='bilinear', align_corners=False)
-    return grid.flatten(2).transpose(1, 2)
+def _on_grid(hidden: torch.Tensor, seen: tuple[int, int], grid: tuple[int, int]) -> torch.Tensor:
+    """Return the patch tokens (B, T, F) of a backbone, resampled from its grid to the model's.
+
+    Tokens that stand for no patch (classes, registers) come first and are left out.
+    """
+    patches = hidden[:, hidden.shape[1] - seen[0] * seen[1] :].transpose(1, 2).unflatten(2, seen)
+    if seen != grid:
+        patches = F.interpolate(patches, grid, mode='bilinear', align_corners=False)
+    return patches.flatten(2).transpose(1, 2)
 
 
 AutoModelForCausalLM.register(SpatialLLMConfig, SpatialLLMForConditionalGeneration)
