@@ -13,17 +13,13 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from spatialllm_ros.geometry import guessed_camera
-from spatialllm_ros.node.camera_info import CameraReading, read_camera
 from spatialllm_ros.node.gravity import UpSource
-from spatialllm_ros.node.image_conversion import (
-    Rgb,
-    UnfitImageError,
-    image_converter,
-    rgb_from_compressed,
-)
+from spatialllm_ros.node.image_converter import image_converter
 from spatialllm_ros.node.messages import nanoseconds
 from spatialllm_ros.node.parameters import CameraParameters, NodeParameters
+from spatialllm_ros.runtime.camera_info import CameraReading, read_camera
 from spatialllm_ros.runtime.frame_store import FrameStore
+from spatialllm_ros.runtime.image_conversion import Rgb, UnfitImageError, rgb_from_compressed
 from spatialllm_ros.schema import CameraModel, Frame
 
 NEWEST_ONLY = QoSProfile(

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from std_msgs.msg import Header
 
-from spatialllm_ros.node.camera_info import up_from_angles, up_from_quaternion
 from spatialllm_ros.node.parameters import CameraParameters
 from spatialllm_ros.node.transforms import TransformError, Transforms
+from spatialllm_ros.runtime.camera_info import up_from_angles, up_from_quaternion
 from spatialllm_ros.schema import Vec3
 
 UpSource = Callable[[Header], Vec3 | None]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialllm_ros.node.camera_info import read_camera, up_from_angles, up_from_quaternion
+from spatialllm_ros.runtime.camera_info import read_camera, up_from_angles, up_from_quaternion
 from spatialllm_ros.scenes.worlds import world_camera
 
 FOV_RAD = math.radians(60)

@@ -7,8 +7,6 @@ with those fields will do. What comes from outside is checked before memory is s
 from __future__ import annotations
 
 import struct
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialllm_ros.errors import ConfigError, ImageError
+from spatialllm_ros.errors import ImageError
 
 Rgb = NDArray[np.uint8]
 """(H, W, 3) uint8, red first."""
@@ -51,9 +49,6 @@ class CompressedMessage(Protocol):
 
     format: str
     data: Any
-
-
-ImageConverter = Callable[[ImageMessage, int], Rgb]
 
 
 @dataclass(frozen=True)
@@ -112,7 +107,7 @@ def rgb_from_image(message: ImageMessage, max_side_px: int) -> Rgb:
     Raises:
         UnfitImageError: size, encoding, step and data do not fit together.
     """
-    _check_size(message.width, message.height, max_side_px)
+    check_size(message.width, message.height, max_side_px)
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None:
         found = message.encoding[:40]
@@ -171,7 +166,7 @@ def rgb_from_compressed(message: CompressedMessage, max_side_px: int) -> Rgb:
     if 'compressedDepth' in message.format:
         raise UnfitImageError('file', f'expected a colour image, found {message.format[:40]!r}')
     data = bytes(message.data)
-    _check_size(*_compressed_size(data), max_side_px)
+    check_size(*_compressed_size(data), max_side_px)
     # An EXIF orientation would turn the pixels away from what CameraInfo describes.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -214,41 +209,15 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
     raise UnfitImageError('file', 'expected a JPEG file with a frame header, found none')
 
 
-def _check_size(width: int, height: int, max_side_px: int) -> None:
+def check_size(width: int, height: int, max_side_px: int) -> None:
+    """Refuse an image without pixels, or with more than ``max_side_px`` on a side.
+
+    Raises:
+        UnfitImageError: names the size.
+    """
     if not (0 < width <= max_side_px and 0 < height <= max_side_px):
         raise UnfitImageError(
             'size',
             f'expected an image of 1x1 to {max_side_px}x{max_side_px} pixels, '
             f'found {width}x{height}',
         )
-
-
-def image_converter(use_cv_bridge: bool) -> ImageConverter:
-    """Return the function that converts raw images.
-
-    Raises:
-        ConfigError: cv_bridge is asked for but cannot be imported.
-    """
-    return _cv_bridge_converter() if use_cv_bridge else rgb_from_image
-
-
-def _cv_bridge_converter() -> ImageConverter:
-    try:
-        from cv_bridge import CvBridge, CvBridgeError  # noqa: PLC0415
-    except (ImportError, AttributeError) as error:  # the latter: built for another NumPy
-        raise ConfigError(
-            f'expected an importable cv_bridge because use_cv_bridge is set, found: {error}; '
-            f'install ros-<distribution>-cv-bridge for {sys.executable} or unset use_cv_bridge'
-        ) from error
-    bridge = CvBridge()
-
-    def convert(message: ImageMessage, max_side_px: int) -> Rgb:
-        _check_size(message.width, message.height, max_side_px)
-        try:
-            return np.asarray(bridge.imgmsg_to_cv2(message, 'rgb8'), np.uint8)
-        except (CvBridgeError, TypeError) as error:
-            raise UnfitImageError(
-                'layout', f'expected an image that cv_bridge can read: {error}'
-            ) from error
-
-    return convert

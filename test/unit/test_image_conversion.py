@@ -1,7 +1,5 @@
 """Image conversion against images packed by hand and colours computed from BT.601."""
 
-import importlib
-import importlib.util
 import struct
 import zlib
 from dataclasses import dataclass, replace
@@ -12,12 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatialllm_ros.errors import ConfigError, ImageError
-from spatialllm_ros.node.image_conversion import (
+from spatialllm_ros.errors import ImageError
+from spatialllm_ros.runtime.image_conversion import (
     ENCODINGS,
     REJECTION_REASONS,
     UnfitImageError,
-    image_converter,
     rgb_from_compressed,
     rgb_from_image,
 )
@@ -281,36 +278,3 @@ def test_damaged_files_are_decoded_or_refused(cuts):
         except ImageError:
             continue
         assert max(rgb.shape[:2]) <= 256
-
-
-HAS_CV_BRIDGE = importlib.util.find_spec('cv_bridge') is not None
-
-
-@pytest.mark.skipif(HAS_CV_BRIDGE, reason='cv_bridge is installed')
-def test_asking_for_an_absent_cv_bridge_says_what_to_do():
-    with pytest.raises(ConfigError, match='unset use_cv_bridge'):
-        image_converter(use_cv_bridge=True)
-
-
-# yuyv, uyvy, nv12 and nv21 are newer names than the cv_bridge of some distributions.
-BRIDGED = [
-    name for name in ENCODINGS if not name.startswith('nv') and name not in {'yuyv', 'uyvy'}
-]
-
-
-@pytest.mark.skipif(not HAS_CV_BRIDGE, reason='cv_bridge is not installed')
-@pytest.mark.parametrize('encoding', BRIDGED)
-def test_cv_bridge_and_numpy_agree(encoding):
-    messages = importlib.import_module('sensor_msgs.msg')
-    layout = ENCODINGS[encoding]
-    dtype = np.uint8 if layout.sample_bytes == 1 else np.uint16
-    samples = np.random.default_rng(5).integers(0, 256, (8, 10, layout.channels), dtype)
-    plain = packed(samples, encoding)
-    message = messages.Image(
-        height=8, width=10, encoding=encoding, step=plain.step, data=list(plain.data)
-    )
-    np.testing.assert_allclose(
-        image_converter(use_cv_bridge=True)(message, LIMIT_PX).astype(int),
-        rgb_from_image(message, LIMIT_PX),
-        atol=1,
-    )
