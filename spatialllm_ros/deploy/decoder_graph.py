@@ -31,6 +31,16 @@ from spatialllm_ros.errors import ConfigError
 
 Array = NDArray[np.float32]
 
+PARTS = (
+    'lm_head',
+    'model.norm',
+    'model.rotary_emb',
+    'model.layers.0.self_attn.q_proj',
+    'model.layers.0.mlp.gate_proj',
+    'model.layers.0.post_attention_layernorm',
+)
+"""Modules that a decoder must have, by the names that Llama gave them."""
+
 
 def decoder_graph(language_model: nn.Module, flavour: str, context: int) -> onnx.ModelProto:
     """Write the graph of a ``*ForCausalLM``.
@@ -200,11 +210,9 @@ def _check_supported(model: Any) -> None:
         problems.append(f'hidden_act {config.hidden_act!r} (expected silu)')
     if set(getattr(config, 'layer_types', None) or ['full_attention']) != {'full_attention'}:
         problems.append(f'layer_types {config.layer_types} (expected full attention only)')
-    layer = model.model.layers[0]
-    parts = ('self_attn.q_proj', 'self_attn.k_proj', 'mlp.gate_proj', 'post_attention_layernorm')
-    names = dict(layer.named_modules())
-    problems += [f'no {part} in its layers' for part in parts if part not in names]
-    if model.lm_head.bias is not None:
+    parts = dict(model.named_modules())
+    problems += [f'no {part}' for part in PARTS if part not in parts]
+    if getattr(parts.get('lm_head'), 'bias', None) is not None:
         problems.append('a bias in its lm_head')
     if problems:
         raise ConfigError(
