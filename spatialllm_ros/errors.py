@@ -11,6 +11,7 @@ SpatialLLMError
 ├── BusyError                   no room for another question now
 ├── CancelledError              a question that its caller, or a shutdown, ended early
 ├── AnswerTimeoutError          a question without an answer within its time limit
+├── ProcessError                a process of the demo that ended before it should
 └── InputError                  something a caller sent
     ├── QuestionError           an empty, oversized or unreadable question
     ├── ImageError              an image whose size, encoding or data do not fit together
@@ -63,6 +64,10 @@ class CancelledError(SpatialLLMError):
 
 class AnswerTimeoutError(SpatialLLMError):
     """A question has no answer within its time limit."""
+
+
+class ProcessError(SpatialLLMError):
+    """A process of the demo ended before it should."""
 
 
 class InputError(SpatialLLMError):

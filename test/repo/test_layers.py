@@ -40,7 +40,7 @@ LAYERS = {
     'runtime/engines/torch*.py': RUNTIME | {'torch'},
     'runtime/**/*.py': RUNTIME,
     'node/*.py': NODE,
-    'demo/*.py': NODE | TRUTH | RUNTIME | {'demo'},
+    'demo/*.py': NODE | TRUTH | RUNTIME | {'demo', 'evaluation'},
     'deploy/tensorrt*.py': CORE | {'deploy', 'onnx', 'tensorrt'},
     'model/**/*.py': OFFLINE,
     'learning/**/*.py': OFFLINE,

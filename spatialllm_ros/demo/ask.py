@@ -1,0 +1,37 @@
+"""Ask a running node one question from another terminal.
+
+ROS_DOMAIN_ID=17 python -m spatialllm_ros.demo.ask "how far is the red car from the camera?"
+python -m spatialllm_ros.demo.ask "is there a chair in view?" --options yes no
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from spatialllm_ros.demo.ask_client import AskClient
+from spatialllm_ros.demo.questioner import ask_aloud
+from spatialllm_ros.errors import SpatialLLMError
+
+NODE_TIMEOUT_S = 10.0
+
+
+def main() -> int:
+    """Parse the command line, ask and return the exit status."""
+    parser = argparse.ArgumentParser(
+        description='Ask a running node one question.', prog='python -m spatialllm_ros.demo.ask'
+    )
+    parser.add_argument('question')
+    parser.add_argument('--options', nargs='+', default=(), help='the closed answers')
+    args = parser.parse_args()
+    with AskClient('demo_ask', []) as client:
+        try:
+            client.wait_for_node(NODE_TIMEOUT_S)
+            return 0 if ask_aloud(client, args.question, args.options) else 1
+        except SpatialLLMError as error:
+            print(error, file=sys.stderr)
+            return 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""Processes of the demo: started in one environment, ended together."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spatialllm_ros.errors import ProcessError
+
+GRACE_S = 10.0
+LOOK_AGAIN_S = 0.05
+LAST_LINES = 20
+
+
+class Processes:
+    """Processes that end when the ``with`` block does.
+
+    Those in the background write into log files, whose last lines are shown if they fail.
+    """
+
+    def __init__(self, environment: Mapping[str, str], log_folder: Path) -> None:
+        """Start processes in this environment."""
+        self._environment = dict(environment)
+        self._logs = log_folder
+        self._background: dict[str, subprocess.Popen[bytes]] = {}
+        self._all: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Processes:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End what still runs."""
+        for process in self._all:
+            process.terminate()
+        for process in self._all:
+            try:
+                process.wait(GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def start(self, name: str, module: str, *arguments: str) -> None:
+        """Run a module of this package in the background."""
+        with self.log(name).open('wb') as log:
+            streams = {'stdin': subprocess.DEVNULL, 'stdout': log, 'stderr': log}
+            process = self._popen(module, arguments, **streams)
+        self._background[name] = process
+
+    def run(self, module: str, *arguments: str) -> int:
+        """Run a module in this terminal and return its exit status.
+
+        Raises:
+            ProcessError: one in the background ended meanwhile; holds its last lines.
+        """
+        process = self._popen(module, arguments)
+        while process.poll() is None:
+            self.check()
+            time.sleep(LOOK_AGAIN_S)
+        return process.returncode
+
+    def check(self) -> None:
+        """See that everything in the background runs.
+
+        Raises:
+            ProcessError: one has ended; holds its last lines.
+        """
+        for name, process in self._background.items():
+            if process.poll() is not None:
+                text = self.log(name).read_text(encoding='utf-8', errors='replace')
+                last = '\n'.join(text.splitlines()[-LAST_LINES:])
+                raise ProcessError(
+                    f'expected the {name} to run, but it ended with status '
+                    f'{process.returncode}; it said\n{last}'
+                )
+
+    def log(self, name: str) -> Path:
+        """Return the file that a process in the background writes into."""
+        return self._logs / f'{name}.log'
+
+    def _popen(
+        self, module: str, arguments: tuple[str, ...], **streams: Any
+    ) -> subprocess.Popen[bytes]:
+        command = [sys.executable, '-m', f'spatialllm_ros.{module}', *arguments]
+        process = subprocess.Popen(command, env=self._environment, **streams)
+        self._all.append(process)
+        return process
