@@ -106,6 +106,7 @@ def export_bundle(
             folder holds something else than a bundle.
     """
     _check_replaceable(folder)
+    tokens = _special_tokens(tokenizer)
     model.eval()
     round_to_half(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +114,7 @@ def export_bundle(
         made = Path(scratch) / 'bundle'
         made.mkdir()
         _write_files(model, tokenizer, made, settings)
-        manifest = _manifest(model, made, settings)
+        manifest = _manifest(model, tokens, made, settings)
         (made / MANIFEST_NAME).write_text(manifest.to_json(), encoding='utf-8')
         check_parity(model, load_bundle(made))
         shutil.rmtree(folder, ignore_errors=True)
@@ -154,7 +155,9 @@ def _write_files(model: Any, tokenizer: Path, folder: Path, settings: ExportSett
         path.chmod(0o644)
 
 
-def _manifest(model: Any, folder: Path, settings: ExportSettings) -> Manifest:
+def _manifest(
+    model: Any, tokens: SpecialTokens, folder: Path, settings: ExportSettings
+) -> Manifest:
     config = model.config
     roles = {path: role for role, path in FILES.items()}
     return Manifest(
@@ -169,7 +172,7 @@ def _manifest(model: Any, folder: Path, settings: ExportSettings) -> Manifest:
             mean=config.image_mean,
             std=config.image_std,
         ),
-        tokens=_special_tokens(folder / FILES[TOKENIZER]),
+        tokens=tokens,
         decoder=_decoder_spec(config.text_config, settings),
         files={
             roles.get(path.name, path.name): file_entry(path, folder)
