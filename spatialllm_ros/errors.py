@@ -15,6 +15,7 @@ SpatialLLMError
 └── InputError                  something a caller sent
     ├── QuestionError           an empty, oversized or unreadable question
     ├── ImageError              an image whose size, encoding or data do not fit together
+    ├── RecordingError          a recording that is missing, damaged or without images
     ├── UnknownCameraError      a camera name that is not configured
     ├── NoFrameError            no image has arrived yet
     ├── StaleFrameError         the newest image is older than allowed
@@ -80,6 +81,10 @@ class QuestionError(InputError):
 
 class ImageError(InputError):
     """An image's size, encoding and data do not fit together."""
+
+
+class RecordingError(InputError):
+    """A recording is missing, damaged or without the images that were asked for."""
 
 
 class UnknownCameraError(InputError):

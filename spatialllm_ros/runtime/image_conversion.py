@@ -85,6 +85,9 @@ _PER_DEPTH: dict[str, tuple[int, int | None]] = {
 _YUYV = Encoding(2, 1, cv2.COLOR_YUV2RGB_YUY2, shares_chroma=(2, 1))
 _UYVY = Encoding(2, 1, cv2.COLOR_YUV2RGB_UYVY, shares_chroma=(2, 1))
 
+MAX_SIDE_PX = 16384
+"""More than any camera has; keeps a damaged header from asking for all memory."""
+
 ENCODINGS: dict[str, Encoding] = {
     **{f'{name}8': Encoding(channels, 1, code) for name, (channels, code) in _PER_DEPTH.items()},
     **{f'{name}16': Encoding(channels, 2, code) for name, (channels, code) in _PER_DEPTH.items()},
@@ -158,17 +161,31 @@ def _samples(message: ImageMessage, encoding: Encoding) -> NDArray[Any]:
 def rgb_from_compressed(message: CompressedMessage, max_side_px: int) -> Rgb:
     """Decode a JPEG or PNG image of at most ``max_side_px`` pixels on each side.
 
-    The size is read from the file's header, before anything is decoded.
+    An EXIF orientation is ignored: it would turn the pixels away from what CameraInfo describes.
 
     Raises:
         UnfitImageError: the data are neither JPEG nor PNG, too large, cut short or damaged.
     """
     if 'compressedDepth' in message.format:
         raise UnfitImageError('file', f'expected a colour image, found {message.format[:40]!r}')
-    data = bytes(message.data)
+    return rgb_from_file(bytes(message.data), max_side_px, is_turned_upright=False)
+
+
+def rgb_from_file(data: bytes, max_side_px: int, is_turned_upright: bool) -> Rgb:
+    """Decode the bytes of a JPEG or PNG file.
+
+    The size is read from the file's header, before anything is decoded.
+
+    Args:
+        data: the whole file.
+        max_side_px: most pixels on each side.
+        is_turned_upright: whether the EXIF orientation is followed, as people expect of photos.
+
+    Raises:
+        UnfitImageError: neither JPEG nor PNG, too large, cut short or damaged.
+    """
     check_size(*_compressed_size(data), max_side_px)
-    # An EXIF orientation would turn the pixels away from what CameraInfo describes.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_COLOR | (0 if is_turned_upright else cv2.IMREAD_IGNORE_ORIENTATION)
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if bgr is None:
         raise UnfitImageError(

@@ -1,0 +1,40 @@
+"""The command ``spatialllm``: each of its commands is a module of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from spatialllm_ros import __version__
+from spatialllm_ros.errors import InputError, SpatialLLMError
+from spatialllm_ros.runtime import ask_command
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {'ask': ask_command.main}
+"""Every command by name: takes its arguments, returns the exit status."""
+
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit status: 2 for input that cannot be used."""
+    parser = argparse.ArgumentParser(
+        prog='spatialllm',
+        description='Answers to spatial questions about camera images.',
+        epilog='spatialllm COMMAND --help says more.',
+    )
+    parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
+    parser.add_argument('command', choices=COMMANDS)
+    parser.add_argument('arguments', nargs=argparse.REMAINDER, help='of the command')
+    parsed = parser.parse_args(arguments)
+    try:
+        return COMMANDS[parsed.command](parsed.arguments)
+    except SpatialLLMError as error:
+        print(f'spatialllm: {error}', file=sys.stderr)
+        return BAD_INPUT if isinstance(error, InputError) else FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+if __name__ == '__main__':
+    sys.exit(main())
