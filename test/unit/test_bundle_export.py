@@ -49,6 +49,14 @@ def make_model():
     return model
 
 
+@pytest.fixture(scope='module', autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # tiny models only lose time by sharing the work
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope='module')
 def tokenizer(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp('tokenizer') / 'tokenizer.json'
