@@ -24,7 +24,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header, String
 
 from spatialllm_ros.demo.recording import FRAME_ID
-from spatialllm_ros.demo.shots import Rgb, Shot
+from spatialllm_ros.demo.shots import Rgb, Shot, jpeg_file
 from spatialllm_ros.demo.sources import open_source
 from spatialllm_ros.errors import SpatialLLMError
 
@@ -102,9 +102,11 @@ class CameraNode(Node):
         if shot.truth is not None:
             self._truth.publish(String(data=shot.truth.to_json(seconds(header.stamp))))
         if self._raw.get_subscription_count():
-            self._raw.publish(raw_message(header, shot.rgb()))
+            self._raw.publish(raw_message(header, shot.rgb))
         if self._compressed.get_subscription_count():
-            file = array.array('B', shot.jpeg())  # rclpy checks every byte of anything else
+            file = array.array(
+                'B', jpeg_file(shot.rgb)
+            )  # others are checked byte by byte
             self._compressed.publish(CompressedImage(header=header, format='jpeg', data=file))
 
 

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
-from mcap.exceptions import McapError
-from mcap.reader import McapReader, make_reader
+from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from mcap_ros2.writer import Writer
 
 from spatialllm_ros.demo.definitions import CAMERA_INFO, COMPRESSED_IMAGE, STRING
-from spatialllm_ros.demo.shots import Rgb, Shot
-from spatialllm_ros.demo.truth import read_truth
-from spatialllm_ros.errors import SceneError
-from spatialllm_ros.runtime.image_conversion import rgb_from_compressed, rgb_from_image
+from spatialllm_ros.demo.shots import Shot, info_fields, jpeg_file
+from spatialllm_ros.demo.truth import Stamp, Truth, read_truth
+from spatialllm_ros.geometry import guessed_camera
+from spatialllm_ros.runtime.frame_store import NANOSECONDS
+from spatialllm_ros.runtime.recordings import read_bag
+from spatialllm_ros.schema import CameraModel
 
 IMAGE_TOPIC = '/camera/image/compressed'
 INFO_TOPIC = '/camera/camera_info'
 TRUTH_TOPIC = '/camera/truth'
-IMAGE_TYPES = (COMPRESSED_IMAGE[0], 'sensor_msgs/msg/Image')
-JPEG_START = b'\xff\xd8'
-MAX_SIDE_PX = 16384
 FRAME_ID = 'camera_optical_frame'
+ASSUMED_FOV_RAD = 1.0
 
 TOUR = 'recordings/tour.mcap'
 START_NS = 1_700_000_000_000_000_000
@@ -46,80 +44,56 @@ def write_recording(path: Path, shots: Iterable[Shot]) -> int:
             for definition in (COMPRESSED_IMAGE, CAMERA_INFO, STRING)
         )
         for shot in shots:
-            at_ns = START_NS + round(shot.at_s * 1e9)
-            stamp = divmod(at_ns, 10**9)
+            at_ns = START_NS + round(shot.at_s * NANOSECONDS)
+            stamp = divmod(at_ns, NANOSECONDS)
             header = {'stamp': {'sec': stamp[0], 'nanosec': stamp[1]}, 'frame_id': FRAME_ID}
             writer.write_message(INFO_TOPIC, info, {'header': header, **shot.info}, at_ns)
             if shot.truth is not None:
                 text = {'data': shot.truth.to_json(stamp)}
                 writer.write_message(TRUTH_TOPIC, truth, text, at_ns)
-            message = {'header': header, 'format': 'jpeg', 'data': shot.jpeg()}
+            message = {'header': header, 'format': 'jpeg', 'data': jpeg_file(shot.rgb)}
             writer.write_message(IMAGE_TOPIC, image, message, at_ns)
             count += 1
     return count
 
 
 def read_shots(path: Path) -> Iterator[Shot]:
-    """Yield the images of a bag's first image topic, with the intrinsics and truth beside it.
+    """Yield the images of a bag, with intrinsics (but no distortion) and truth where it has them.
 
     Args:
-        path: an MCAP file, or a folder that holds some.
+        path: an MCAP file, or a folder of them.
 
     Raises:
-        SceneError: there are no images, or the file cannot be read.
+        RecordingError: it cannot be read, or does not have one topic of images.
         ImageError: an image is damaged or of an unknown encoding.
+        SceneError: what stands for the truth is something else.
     """
-    info: dict[str, Any] = {}
-    truth, start_ns = None, -1
-    for kind, at_ns, message in _messages(path):
-        if kind == CAMERA_INFO[0]:
-            info = _fields(message)
-        elif kind == STRING[0]:
-            _, truth = read_truth(message.data)
-        else:
-            start_ns = at_ns if start_ns < 0 else start_ns
-            yield Shot(_pixels(kind, message), (at_ns - start_ns) / 1e9, info, truth)
-    if start_ns < 0:
-        raise SceneError(f'{path}: expected images, found none')
+    truths: dict[Stamp, Truth] | None = None
+    first_ns = 0
+    for frame in read_bag(path, unknown_camera):
+        if truths is None:  # the file is known to be a bag by now
+            truths, first_ns = read_truths(path), frame.stamp_ns
+        info = info_fields(frame.camera) if frame.camera.calibrated else {}
+        at_s = (frame.stamp_ns - first_ns) / NANOSECONDS
+        yield Shot(frame.rgb, at_s, info, truths.get(divmod(frame.stamp_ns, NANOSECONDS)))
 
 
-def _messages(path: Path) -> Iterator[tuple[str, int, Any]]:
-    """Yield type, time and content of each message that belongs to the images."""
+def unknown_camera(width_px: int, height_px: int) -> CameraModel:
+    """Return the camera of images whose intrinsics nobody recorded."""
+    return guessed_camera(width_px, height_px, ASSUMED_FOV_RAD)
+
+
+def read_truths(path: Path) -> dict[Stamp, Truth]:
+    """Return what a bag says is true of its images, by their stamps; nothing if it says nothing.
+
+    Raises:
+        SceneError: what stands for the truth is something else.
+    """
+    truths = {}
     for file_path in sorted(path.glob('*.mcap')) if path.is_dir() else [path]:
-        try:
-            with file_path.open('rb') as file:
-                reader = make_reader(file, decoder_factories=[DecoderFactory()])
-                topics = _topics(file_path, reader)
-                for schema, _, record, message in reader.iter_decoded_messages(topics):
-                    assert schema is not None, 'a ROS 2 message has a schema'
-                    yield schema.name, record.log_time, message
-        except (McapError, OSError) as error:
-            raise SceneError(f'{file_path}: expected a ROS 2 bag in MCAP, {error}') from error
-
-
-def _topics(path: Path, reader: McapReader) -> list[str]:
-    """Return the first image topic of a bag and the topics that belong to it."""
-    summary = reader.get_summary()
-    channels = [] if summary is None else summary.channels.values()
-    schemas = {} if summary is None else summary.schemas
-    kinds = {channel.topic: schemas[channel.schema_id].name for channel in channels}
-    images = [topic for topic, kind in kinds.items() if kind in IMAGE_TYPES]
-    if not images:
-        raise SceneError(f'{path}: expected a topic of images, found {sorted(kinds)}')
-    base = PurePosixPath(images[0].removesuffix('/compressed'))
-    return [images[0], str(base.with_name('camera_info')), TRUTH_TOPIC]
-
-
-def _pixels(kind: str, message: Any) -> Rgb | bytes:
-    """Return a JPEG file as it is and any other image as an array."""
-    if kind != COMPRESSED_IMAGE[0]:
-        return rgb_from_image(message, MAX_SIDE_PX)
-    data = bytes(message.data)
-    return data if data.startswith(JPEG_START) else rgb_from_compressed(message, MAX_SIDE_PX)
-
-
-def _fields(info: Any) -> dict[str, Any]:
-    """Return the fields of a ``CameraInfo`` without its header."""
-    plain = {name: getattr(info, name) for name in ('height', 'width', 'distortion_model')}
-    numbers = {name: list(getattr(info, name)) for name in ('d', 'k', 'r', 'p')}
-    return plain | numbers | {'binning_x': info.binning_x, 'binning_y': info.binning_y}
+        with file_path.open('rb') as file:
+            reader = make_reader(file, decoder_factories=[DecoderFactory()])
+            for decoded in reader.iter_decoded_messages([TRUTH_TOPIC]):
+                stamp, truth = read_truth(decoded.decoded_message.data)
+                truths[stamp] = truth
+    return truths

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialllm_ros.demo.truth import Truth
-from spatialllm_ros.errors import ImageError
 from spatialllm_ros.schema import CameraModel
 
 Rgb = NDArray[np.uint8]
@@ -24,38 +23,17 @@ class Shot:
     """An image with what is known of it.
 
     Attributes:
-        pixels: (H, W, 3) uint8, red first, or a JPEG file; the other form is made when it is
-            asked for.
+        rgb: (H, W, 3) uint8, red first.
         at_s: when it is due, from the start of its source.
         info: the fields of ``sensor_msgs/CameraInfo`` without its header; empty for a camera
             whose intrinsics are unknown.
         truth: None where it is not known.
     """
 
-    pixels: Rgb | bytes
+    rgb: Rgb
     at_s: float
     info: Mapping[str, Any]
     truth: Truth | None = None
-
-    def jpeg(self) -> bytes:
-        """Return the image as a JPEG file."""
-        return self.pixels if isinstance(self.pixels, bytes) else jpeg_file(self.pixels)
-
-    def rgb(self) -> Rgb:
-        """Return the image as an array.
-
-        Raises:
-            ImageError: the file is damaged.
-        """
-        if not isinstance(self.pixels, bytes):
-            return self.pixels
-        bgr = cv2.imdecode(np.frombuffer(self.pixels, np.uint8), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise ImageError(
-                f'expected a JPEG file, found {len(self.pixels)} bytes that are none; '
-                'record the images again'
-            )
-        return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def jpeg_file(rgb: Rgb) -> bytes:

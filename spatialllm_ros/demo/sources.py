@@ -48,7 +48,7 @@ def endless(path: Path) -> Iterator[Shot]:
     """Yield the images of a bag, again and again.
 
     Raises:
-        SceneError: it holds none.
+        RecordingError: it cannot be read.
     """
     begun_s = 0.0
     while True:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spatialllm_ros.demo.shots import Shot, info_fields, jpeg_file
+from spatialllm_ros.demo.shots import Rgb, Shot, info_fields
 from spatialllm_ros.demo.truth import Truth
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.questions import QUESTION_TYPES, Balancer, generate
@@ -78,18 +78,18 @@ class WorldFilm:
             if len(truth.questions) < FEWEST_QUESTIONS:
                 continue
             info = info_fields(left.camera)
-            for index, jpeg in enumerate(self._there_and_back(world)):
+            for index, rgb in enumerate(self._there_and_back(world)):
                 number = shown * IMAGES_PER_WORLD + index
-                yield Shot(jpeg, number / RATE_HZ, info, truth)
+                yield Shot(rgb, number / RATE_HZ, info, truth)
             shown += 1
 
     def _view(self, world: World, yaw_rad: float) -> RenderedScene:
         return self._simulator.render_world(turned(world, yaw_rad))
 
-    def _there_and_back(self, world: World) -> Iterator[bytes]:
+    def _there_and_back(self, world: World) -> Iterator[Rgb]:
         there = []
         for yaw_rad in np.linspace(-SWING_RAD, SWING_RAD, STEPS):
-            there.append(jpeg_file(self._view(world, float(yaw_rad)).image))
+            there.append(self._view(world, float(yaw_rad)).image)
             yield there[-1]
         yield from there[-2:0:-1]
 
