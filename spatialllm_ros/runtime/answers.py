@@ -22,11 +22,12 @@ from spatialllm_ros.schema import AnswerKind, CameraModel, LocatedObject
 
 METRES, DEGREES, COUNT = 'm', 'degrees', ''
 
-_LENGTH = re.compile(r'(\d{1,2}\.\d) m')
-_ANGLE = re.compile(r'(\d{1,3}) degrees')
-_COUNT = re.compile(r'\d{1,3}')
+_LENGTH = re.compile(r'(\d{1,2}\.\d) m', re.ASCII)
+_ANGLE = re.compile(r'(\d{1,3}) degrees', re.ASCII)
+_COUNT = re.compile(r'\d{1,3}', re.ASCII)
 _PLACE = re.compile(
-    r'column (\d{1,3}) row (\d{1,3}) distance (\d{1,2}\.\d) m(?: heading (\d{1,3}) degrees)?'
+    r'column (\d{1,3}) row (\d{1,3}) distance (\d{1,2}\.\d) m(?: heading (\d{1,3}) degrees)?',
+    re.ASCII,
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -173,7 +174,9 @@ def load_bundle(folder: Path) -> Bundle:
         manifest = parse_manifest(path.read_text(encoding='utf-8'))
     except FileNotFoundError:
         raise BundleError(f'{path} is missing; {REMEDY}') from None
-    except (UnicodeDecodeError, BundleError) as error:
+    except UnicodeDecodeError as error:
+        raise BundleError(f'{path}: expected text, found {error}; {REMEDY}') from error
+    except BundleError as error:
         raise BundleError(f'{path}: {error}; {REMEDY}') from error
     for entry in manifest.files.values():
         _verify(folder / entry.path, entry)
@@ -215,7 +218,7 @@ def parse_manifest(text: str) -> Manifest:
     """
     try:
         plain = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f'expected JSON, found {error}') from error
     if not isinstance(plain, dict) or plain.pop('format', None) != FORMAT:
         raise BundleError(f'expected the manifest of a {FORMAT}, found something else')
@@ -229,6 +232,9 @@ def parse_manifest(text: str) -> Manifest:
     for entry in manifest.files.values():
         if Path(entry.path).is_absolute() or '..' in Path(entry.path).parts:
             raise BundleError(f'expected files inside the bundle, found {entry.path!r}')
+    for what, number in (('temperature', manifest.temperature), ('std', manifest.image.std)):
+        if number <= 0:
+            raise BundleError(f'expected a {what} above 0, found {number}')
     return manifest
 
 
@@ -256,8 +262,10 @@ def _value(hint: Any, plain: object, where: str) -> Any:
         if not isinstance(plain, dict):
             raise BundleError(f'expected {where} to be an object, found {plain!r}')
         return {key: _value(item, value, f'{where}.{key}') for key, value in plain.items()}
-    if hint is float and isinstance(plain, int) and not isinstance(plain, bool):
-        return float(plain)
+    if hint is float and type(plain) is int:
+        plain = float(plain)
     if hint is not Any and type(plain) is not hint:
         raise BundleError(f'expected {where} to be of type {hint.__name__}, found {plain!r}')
+    if (hint is int and plain < 0) or (hint is float and not math.isfinite(plain)):
+        raise BundleError(f'expected {where} to be a size or an amount, found {plain}')
     return plain
