@@ -4,6 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Check:
+    """An answer and what it must be balanced with.
+
+    Attributes:
+        key: what the words say of the question; answers are balanced for each key.
+        label: the answer, ``labels``: all that the key's questions can have.
+        slack: how far an answer may get ahead of the rarest other one.
+    """
+
+    key: tuple[Hashable, ...]
+    label: str
+    labels: Sequence[str]
+    slack: int = 2
 
 
 class Balancer:
@@ -11,17 +28,16 @@ class Balancer:
 
     def __init__(self) -> None:
         """Start with no answers."""
-        self._counts: Counter[tuple[Hashable, Hashable]] = Counter()
+        self._counts: Counter[tuple[tuple[Hashable, ...], str]] = Counter()
 
-    def admits(
-        self, key: Hashable, label: Hashable, labels: Sequence[Hashable], slack: int = 1
-    ) -> bool:
-        """Whether one more ``label`` leaves it at most ``slack`` ahead of the rarest other."""
-        rarest = min(
-            (self._counts[key, other] for other in labels if other != label), default=None
-        )
-        return rarest is None or self._counts[key, label] - rarest < slack
+    def take(self, checks: Sequence[Check]) -> bool:
+        """Count an answer if none of its checks finds that it runs ahead; say whether it was."""
+        if not all(self._admits(check) for check in checks):
+            return False
+        for check in checks:
+            self._counts[check.key, check.label] += 1
+        return True
 
-    def count(self, key: Hashable, label: Hashable) -> None:
-        """Record an answer."""
-        self._counts[key, label] += 1
+    def _admits(self, check: Check) -> bool:
+        others = [self._counts[check.key, other] for other in check.labels if other != check.label]
+        return self._counts[check.key, check.label] - min(others) < check.slack

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spatialllm_ros.questions.balance import Balancer
+from spatialllm_ros.questions.balance import Balancer, Check
 from spatialllm_ros.questions.phrasings import PHRASINGS
 from spatialllm_ros.questions.question_types import (
     QUESTION_TYPES,
@@ -18,7 +18,12 @@ from spatialllm_ros.questions.question_types import (
     QuestionType,
     askable,
 )
-from spatialllm_ros.questions.referring import draw_absent_phrase, draw_phrase, phrases_for
+from spatialllm_ros.questions.referring import (
+    draw_absent_phrase,
+    draw_phrase,
+    is_plain,
+    phrases_for,
+)
 from spatialllm_ros.scenes.catalogue import CATEGORIES
 from spatialllm_ros.schema import Mention, QuestionRecord, Scene
 
@@ -74,8 +79,8 @@ class _SceneQuestions:
         self, scene: Scene, rng: np.random.Generator, balancer: Balancer, split: str
     ) -> None:
         self.rng, self.balancer, self.split = rng, balancer, split
-        self.phrased = [phrases_for(scene.objects, i) for i in range(len(scene.objects))]
-        self.scene: AskableScene = askable(scene, self.phrased)
+        self._phrased = [phrases_for(scene.objects, i) for i in range(len(scene.objects))]
+        self.scene: AskableScene = askable(scene, self._phrased)
         self._candidates: dict[str, list[Candidate]] = {}
 
     def make(self, count: int, types: Collection[str]) -> list[QuestionRecord]:
@@ -104,67 +109,79 @@ class _SceneQuestions:
         if kind.names_objects and self.rng.random() < 0.5:
             candidate = swapped(candidate)
         named = {
-            role: (draw_phrase(self.phrased[index], self.rng, kind.is_plain), index)
+            role: (draw_phrase(self._phrases(kind, index), self.rng), index)
             for role, index in zip(ROLES, candidate.roles, strict=False)
         }
         if self.rng.random() < ABSENT_SHARE:
             return self._ask_of_absent(kind, named)
         return self._worded(kind, named, candidate.relation.label, candidate.relation.numbers)
 
+    def _phrases(self, kind: QuestionType, index: int) -> list[str]:
+        """Return the phrases that may name an object in a type of question."""
+        own = self._phrased[index]
+        return [phrase for phrase in own if is_plain(phrase)] if kind.is_plain else own
+
     def _draw_candidate(self, kind: QuestionType) -> Candidate | None:
         """Return a candidate that keeps the answers balanced, the wanted answer drawn first."""
         if kind.name not in self._candidates:
-            self._candidates[kind.name] = list(kind.candidates(self.scene))
+            self._candidates[kind.name] = [
+                item for item in kind.candidates(self.scene)
+                if all(self._phrases(kind, index) for index in item.roles)
+            ]  # fmt: skip
         found = self._candidates[kind.name]
         if kind.options:
             wanted = kind.options[int(self.rng.integers(len(kind.options)))]
             found = [item for item in found if item.relation.label == wanted]
-        if not found:
-            return None
-        candidate = found[int(self.rng.integers(len(found)))]
-        return candidate if not kind.is_closed or self._balanced(kind, candidate) else None
+        for index in self.rng.permutation(len(found)):
+            candidate = found[int(index)]
+            if self.balancer.take(self._checks(kind, candidate)):
+                return candidate
+        return None
 
-    def _balanced(self, kind: QuestionType, candidate: Candidate) -> bool:
-        """Whether the answer runs ahead neither for its type nor for these categories."""
+    def _checks(self, kind: QuestionType, candidate: Candidate) -> list[Check]:
+        """Return what an answer must not run ahead of: knowing the categories must not help."""
+        if not kind.is_closed:
+            return []
         categories = [self.scene.scene.objects[i].category for i in candidate.roles]
         label = candidate.relation.label
-        checks: list[tuple[tuple[str, ...], str, tuple[str, ...], int]]
         if kind.names_objects:
             first, second = categories[:2]
-            if first == second:
-                return True
             winner = first if label == 'a' else second
-            checks = [((kind.name, *sorted((first, second))), winner, (first, second), 2)]
-        else:
-            checks = [
-                ((kind.name,), label, kind.options, 3),
-                ((kind.name, *categories), label, kind.options, 2),
-            ]
-        if not all(self.balancer.admits(*check) for check in checks):
-            return False
-        for key, answer, _, _ in checks:
-            self.balancer.count(key, answer)
-        return True
+            pair = (kind.name, *sorted((first, second)))
+            return [Check(pair, winner, (first, second))] if first != second else []
+        return [
+            Check((kind.name, role, category), label, kind.options)
+            for role, category in zip(ROLES, categories, strict=False)
+        ]
 
     def _ask_of_absent(
         self, kind: QuestionType, named: dict[str, tuple[str, int]]
     ) -> QuestionRecord | None:
-        phrase = draw_absent_phrase(self.scene.scene.objects, self.rng)
+        """Ask with one object replaced by one that is not there, with a front where it has one."""
+        role = ROLES[int(self.rng.integers(len(named)))]
+        objects = self.scene.scene.objects
+        has_front = objects[named[role][1]].has_front
+        alike = [name for name, own in CATEGORIES.items() if own.has_front == has_front]
+        phrase = draw_absent_phrase(objects, self.rng, alike)
         if phrase is None:
             return None
-        role = ROLES[int(self.rng.integers(len(named)))]
         record = self._worded(kind, {**named, role: (phrase, ABSENT)}, 'a', {})
         return replace(record, answer=absent_answer(phrase))
 
     def _ask_existence(self, kind: QuestionType) -> QuestionRecord | None:
-        if self.rng.random() < 0.5:
+        label, index = YES_NO[int(self.rng.integers(2))], ABSENT
+        phrase = draw_absent_phrase(self.scene.scene.objects, self.rng)
+        if label == 'yes':
             index = int(self.rng.choice(self.scene.named))
-            phrase = draw_phrase(self.phrased[index], self.rng, plain=True)
-            return self._worded(kind, {'a': (phrase, index)}, YES_NO[0], {})
-        absent = draw_absent_phrase(self.scene.scene.objects, self.rng)
-        if absent is None:
+            phrases = self._phrases(kind, index)
+            phrase = draw_phrase(phrases, self.rng) if phrases else None
+        if phrase is None:
             return None
-        return self._worded(kind, {'a': (absent, ABSENT)}, YES_NO[1], {})
+        *adjectives, category = phrase.split()
+        key = (kind.name, category, len(adjectives))
+        if not self.balancer.take([Check(key, label, YES_NO)]):
+            return None
+        return self._worded(kind, {'a': (phrase, index)}, label, {})
 
     def _ask_count(self, kind: QuestionType) -> QuestionRecord | None:
         objects = self.scene.scene.objects
@@ -177,9 +194,8 @@ class _SceneQuestions:
         ):
             return None
         answer = str(len(own))
-        if not self.balancer.admits((kind.name,), answer, COUNTED, slack=4):
+        if not self.balancer.take([Check((kind.name,), answer, COUNTED, slack=4)]):
             return None
-        self.balancer.count((kind.name,), answer)
         index = own[0] if len(own) == 1 else MANY if own else ABSENT
         return self._worded(kind, {'a': (plural(category), index)}, answer, {})
 

@@ -291,7 +291,7 @@ QUESTION_TYPES: dict[str, QuestionType] = {
         QuestionType('heading', partial(_single, _heading, True), weight=0.8),
         QuestionType('locate', partial(_single, _locate, False), weight=0.6),
         QuestionType('describe', partial(_single, _describe, False), weight=0.4),
-        QuestionType('exist', _nothing, YES_NO, weight=0.7),
+        QuestionType('exist', _nothing, YES_NO, is_plain=True, weight=0.7),
         QuestionType('count', _nothing, weight=0.6),
     )
 }

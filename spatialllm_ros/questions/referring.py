@@ -48,19 +48,27 @@ def is_plain(phrase: str) -> bool:
     return not (set(phrase.split()) & {'small', 'large', 'on'})
 
 
-def draw_phrase(phrases: Sequence[str], rng: np.random.Generator, plain: bool) -> str:
-    """Return one of the phrases; only plain ones where asked for and possible."""
-    allowed = [phrase for phrase in phrases if is_plain(phrase)] if plain else []
-    allowed = allowed or list(phrases)
-    weights = np.array([LENGTH_WEIGHTS[len(phrase.split())] for phrase in allowed])
-    return allowed[int(rng.choice(len(allowed), p=weights / weights.sum()))]
+def draw_phrase(phrases: Sequence[str], rng: np.random.Generator) -> str:
+    """Return one of the phrases, short ones more often."""
+    weights = np.array([LENGTH_WEIGHTS[len(phrase.split())] for phrase in phrases])
+    return phrases[int(rng.choice(len(phrases), p=weights / weights.sum()))]
 
 
-def draw_absent_phrase(objects: Sequence[SceneObject], rng: np.random.Generator) -> str | None:
-    """Return a phrase that fits no object, often of words that fit some; None if none is found."""
-    present = [item.category for item in objects]
+def draw_absent_phrase(
+    objects: Sequence[SceneObject],
+    rng: np.random.Generator,
+    categories: Sequence[str] = tuple(CATEGORIES),
+) -> str | None:
+    """Return a phrase that fits no object, often of words that fit some; None if none is found.
+
+    Args:
+        objects: all of the scene.
+        rng: draws the words.
+        categories: those to choose from.
+    """
+    present = [item.category for item in objects if item.category in categories]
     for _ in range(10):
-        category, colour = str(rng.choice(tuple(CATEGORIES))), str(rng.choice(tuple(COLOURS)))
+        category, colour = str(rng.choice(categories)), str(rng.choice(tuple(COLOURS)))
         if present and rng.random() < 0.4:
             category = present[int(rng.integers(len(present)))]
         if category not in present and rng.random() < 0.4:

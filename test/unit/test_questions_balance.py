@@ -1,0 +1,160 @@
+"""Answers must not follow from a question's words: exact balance, and blind look-up tables."""
+
+import re
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+
+from spatialllm_ros.questions import QUESTION_TYPES, Balancer, generate, generator
+from spatialllm_ros.questions.balance import Check
+from spatialllm_ros.questions.phrasings import PHRASINGS
+
+CLOSED = [name for name, kind in QUESTION_TYPES.items() if kind.is_closed]
+FIXED = [name for name in CLOSED if QUESTION_TYPES[name].options]
+WORLDS, PER_WORLD = 1500, 16
+HELD_OUT = 900_000_000
+
+
+def ask(scene_of, first_seed, split):
+    balancer = Balancer()
+    for seed in range(first_seed, first_seed + WORLDS):
+        scene, rng = scene_of(seed), np.random.default_rng([seed, 1])
+        for record in generate(scene, rng, balancer, PER_WORLD, split=split):
+            if not record.answer.startswith('there is no'):
+                yield scene, record
+
+
+@pytest.fixture(scope='module')
+def asked(sampled_scene):
+    """Return closed questions by type, as (roles' categories, phrase lengths, wording, label)."""
+    return {
+        split: by_type(ask(sampled_scene, seed, split))
+        for split, seed in (('train', 0), ('eval', HELD_OUT))
+    }
+
+
+def by_type(pairs):
+    found = defaultdict(list)
+    for scene, record in pairs:
+        if record.type in CLOSED:
+            found[record.type].append(words_and_label(scene, record))
+    return found
+
+
+def words_and_label(scene, record):
+    roles, lengths, wording = {}, {}, record.question
+    for mention in reversed(record.mentions):
+        phrase = record.question[mention.start : mention.end]
+        wording = f'{wording[: mention.start]}{{}}{wording[mention.end :]}'
+        roles[mention.start] = category_of(scene, mention, phrase)
+        lengths[mention.start] = len(phrase.split())
+    order = role_order(record, wording)
+    starts = sorted(roles)
+    named = [(roles[start], lengths[start]) for start in starts]
+    by_role = dict(zip(order, named, strict=True))
+    categories, sizes = zip(*(by_role[role] for role in sorted(by_role)), strict=True)
+    label = record.answer
+    if QUESTION_TYPES[record.type].names_objects:
+        label = 'ab'[record.options.index(record.answer)]
+    return categories, sizes, wording, label
+
+
+def category_of(scene, mention, phrase):
+    index = mention.object_index
+    return phrase.split()[-1] if index < 0 else scene.objects[index].category
+
+
+def role_order(record, wording):
+    own = PHRASINGS[record.type]
+    for template in own.train + own.evaluation:
+        if re.sub(r'\{.\}', '{}', template) == re.sub(r'\ban \{', 'a {', wording):
+            return re.findall(r'\{(.)\}', template)
+    raise AssertionError(f'no wording of {record.type} reads {wording!r}')
+
+
+WORDS = {
+    'wording': lambda categories, sizes, wording: wording,
+    'categories': lambda categories, sizes, wording: categories,
+    'categories and wording': lambda categories, sizes, wording: (categories, wording),
+    'first category': lambda categories, sizes, wording: categories[0],
+    'last category': lambda categories, sizes, wording: categories[-1],
+    'phrase lengths': lambda categories, sizes, wording: sizes,
+    'lengths and category': lambda categories, sizes, wording: (sizes, categories[0]),
+}
+
+
+@pytest.mark.parametrize('words', WORDS)
+@pytest.mark.parametrize('name', CLOSED)
+def test_a_look_up_table_of_words_scores_at_chance(asked, name, words):
+    table = defaultdict(Counter)
+    for *seen, label in asked['train'][name]:
+        table[WORDS[words](*seen)][label] += 1
+    commonest = Counter(item[-1] for item in asked['train'][name])
+    test = asked['eval'][name]
+    right = sum(
+        (table.get(WORDS[words](*seen)) or commonest).most_common(1)[0][0] == label
+        for *seen, label in test
+    )
+    majority = Counter(item[-1] for item in test).most_common(1)[0][1] / len(test)
+    noise = np.sqrt(majority * (1 - majority) / len(test))
+    assert right / len(test) < majority + 0.02 + 2.5 * noise
+
+
+@pytest.mark.parametrize('name', CLOSED)
+def test_the_commonest_answer_has_its_fair_share(asked, name):
+    labels = Counter(item[-1] for split in asked.values() for item in split[name])
+    options = len(QUESTION_TYPES[name].options) or 2
+    assert len(labels) == options
+    assert sum(labels.values()) > 300
+    assert max(labels.values()) / sum(labels.values()) < 1 / options + 0.03
+
+
+@pytest.fixture(scope='module')
+def exact(sampled_scene):
+    """Return questions none of which lost its answer to an absent object."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generator, 'ABSENT_SHARE', 0.0)
+        return by_type(ask(sampled_scene, 0, 'train'))
+
+
+@pytest.mark.parametrize('name', FIXED)
+def test_no_answer_runs_ahead_for_a_category_in_a_role(exact, name):
+    counts = defaultdict(Counter)
+    for categories, sizes, _, label in exact[name]:
+        keys = enumerate(categories) if name != 'exist' else [(sizes, categories)]
+        for key in keys:
+            counts[key][label] += 1
+    for found in counts.values():
+        rarest = min(found[option] for option in QUESTION_TYPES[name].options)
+        assert max(found.values()) - rarest <= 2
+
+
+@pytest.mark.parametrize('name', sorted(set(CLOSED) - set(FIXED)))
+def test_no_category_wins_more_often_than_another(exact, name):
+    counts = defaultdict(Counter)
+    for categories, _, wording, label in exact[name]:
+        first, second = categories[:2]
+        is_reversed = PHRASINGS[name].is_reversed(wording)
+        if first != second:
+            counts[frozenset((first, second))][(first, second)[(label == 'b') != is_reversed]] += 1
+    for pair, found in counts.items():
+        low, high = sorted(found[category] for category in pair)
+        assert high - low <= 2
+
+
+def test_a_balancer_stops_the_answer_that_runs_ahead():
+    balancer = Balancer()
+    yes = [Check(('above', 'car'), 'yes', ('yes', 'no'))]
+    no = [Check(('above', 'car'), 'no', ('yes', 'no'))]
+    assert [balancer.take(yes) for _ in range(3)] == [True, True, False]
+    assert [balancer.take(no) for _ in range(5)] == [True, True, True, True, False]
+
+
+def test_an_answer_that_one_check_refuses_counts_in_none():
+    balancer = Balancer()
+    shared = Check(('dog',), 'yes', ('yes', 'no'), slack=1)
+    assert balancer.take([shared])
+    other = Check(('cat',), 'yes', ('yes', 'no'), slack=1)
+    assert not balancer.take([other, shared])
+    assert balancer.take([other])
