@@ -1,0 +1,136 @@
+"""From nothing to a scored bundle by the scripts alone: a few scenes, two steps of each stage."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from spatialllm_ros.errors import SceneError
+from spatialllm_ros.evaluation import held_out
+from spatialllm_ros.evaluation.held_out import HeldOutWorlds, ask_held_out
+from spatialllm_ros.runtime.bundle import load_bundle
+from spatialllm_ros.scenes.simulated import SceneSimulator
+
+ROOT = Path(__file__).parents[2]
+LOOP = {
+    'steps': 2, 'batch': 2, 'warmup_steps': 1, 'log_every': 1, 'evaluate_every': 2,
+    'checkpoint_every': 2,
+}  # fmt: skip
+RECIPE = {
+    'name': 'tiny', 'seed': 0,
+    'model': {
+        'image_size': [192, 144], 'image_grid': [9, 12], 'fusion': 'channel',
+        'vision_configs': [{'model_type': 'spatialllm_vision', 'widths': [8, 8, 12],
+                            'num_hidden_layers': 1, 'num_attention_heads': 2}],
+        'text_config': {'model_type': 'llama', 'hidden_size': 24, 'intermediate_size': 32,
+                        'num_hidden_layers': 3, 'num_attention_heads': 4,
+                        'num_key_value_heads': 4, 'max_position_embeddings': 256,
+                        'tie_word_embeddings': True},
+    },
+    'stages': {
+        'encoder': {**LOOP, 'gate': {}},
+        'alignment': {**LOOP, 'questions_per_image': 4},
+        'instruction': {**LOOP, 'questions_per_image': 4},
+    },
+}  # fmt: skip
+
+
+def run_script(script: str, *arguments: object) -> None:
+    argv = sys.argv
+    sys.argv = [script, *map(str, arguments)]
+    try:
+        runpy.run_path(str(ROOT / script), run_name='__main__')
+    finally:
+        sys.argv = argv
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory) -> Path:
+    """Render and train; return the folder of the run."""
+    try:
+        SceneSimulator(16, 12).close()
+    except SceneError as error:
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp('tiny')
+    data = {'train_scenes': 4, 'validation_scenes': 2}
+    for split, count in (('train', 4), ('validation', 2)):
+        data[split] = str(folder / split)
+        run_script('training/render_scenes.py', '--out', folder / split, '--split', split,
+                   '--count', count)  # fmt: skip
+    (folder / 'tiny.yaml').write_text(yaml.safe_dump({**RECIPE, 'data': data}))
+    run_script('training/train.py', folder / 'tiny.yaml', '--run', folder / 'run')
+    return folder / 'run'
+
+
+@pytest.fixture(scope='module')
+def bundle(run) -> Path:
+    folder = run.parent / 'bundle'
+    run_script('export/export_onnx.py', run / 'model', '--out', folder, '--name', 'tiny',
+               '--context', 300, '--training-note', 'recipe=tiny', 'steps=2')  # fmt: skip
+    return folder
+
+
+def test_training_leaves_a_model_and_its_curves(run):
+    assert {path.name for path in (run / 'model').iterdir()} >= {
+        'config.json', 'model.safetensors', 'tokenizer.json',
+    }  # fmt: skip
+    for stage in RECIPE['stages']:
+        assert json.loads((run / stage / 'state.json').read_text())['step'] == 2
+        assert (run / stage / 'curve.png').exists()
+
+
+def test_export_writes_what_was_asked_for(bundle):
+    manifest = load_bundle(bundle).manifest
+    assert (manifest.name, manifest.decoder.context) == ('tiny', 300)
+    assert manifest.training == {'recipe': 'tiny', 'steps': '2'}
+
+
+def test_bundle_and_model_folder_score_alike(run, bundle, tmp_path, capsys):
+    scores = []
+    for model in (bundle, run / 'model'):
+        path = tmp_path / f'{model.name}.json'
+        page = path.with_suffix('.png')
+        run_script('training/evaluate_checkpoint.py', model, '--worlds', 2, '--seed', 987_654_321,
+                   '--threads', 1, '--json', path, '--pictures', page)  # fmt: skip
+        scores.append(json.loads(path.read_text()))
+        assert page.stat().st_size > 10_000
+    assert scores[0]['types'] == scores[1]['types']
+    assert sum(score['n'] for score in scores[0]['types'].values()) > 2
+    assert 'mean of the twelve' in capsys.readouterr().out
+
+
+def test_processes_do_not_change_the_answers(bundle, monkeypatch):
+    monkeypatch.setattr(held_out, 'PART', 1)
+    alone, together = (
+        ask_held_out(bundle, HeldOutWorlds(900_000_010, 2, processes, threads=1))
+        for processes in (1, 2)
+    )
+    assert alone == together
+
+
+def test_latency_is_printed_and_written(bundle, tmp_path, capsys):
+    path = tmp_path / 'latency.json'
+    run_script('export/compare_latency.py', bundle, '--worlds', 1, '--threads', 1, '--json', path)
+    found = json.loads(path.read_text())
+    assert f'{found["ratio"]:8.2f}' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('script', 'arguments', 'complaint'),
+    [
+        ('training/evaluate_checkpoint.py', ['nothing-here'], 'training/train.py'),
+        ('training/evaluate_checkpoint.py', ['nothing-here', '--seed', 0], '900000000'),
+        ('export/export_onnx.py', ['nothing-here', '--out', 'b'], 'training/train.py'),
+        ('export/calibrate.py', ['nothing-here'], 'export/export_onnx.py'),
+        ('export/calibrate.py', ['nothing-here', '--seed', 900_000_000], '800000000'),
+        ('export/compare_latency.py', ['nothing-here'], 'export/export_onnx.py'),
+    ],
+)
+def test_mistakes_end_in_one_sentence(script, arguments, complaint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=complaint):
+        run_script(script, *arguments)
+    assert not list(tmp_path.iterdir())
