@@ -1,4 +1,4 @@
-"""A bundle and an engine whose language model is a Python function of the text it sees.
+"""Sampled scenes, and a bundle whose language model is a Python function of the text it sees.
 
 The engine tells, for each new position, what that position sees: the embeddings of the visible
 slots, in the order of their positions. The function gives the scores of the next word. So a word
@@ -7,13 +7,14 @@ that is seen by mistake, missed, or out of place changes what the function is gi
 
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from spatialllm_ros.geometry import guessed_camera
+from spatialllm_ros.geometry import as_mat3, as_vec3, guessed_camera, project
 from spatialllm_ros.runtime.bundle import (
     MANIFEST_NAME,
     DecoderSpec,
@@ -26,7 +27,7 @@ from spatialllm_ros.runtime.bundle import (
 )
 from spatialllm_ros.runtime.preprocess import vision_inputs
 from spatialllm_ros.runtime.session import SpatialSession
-from spatialllm_ros.schema import Frame
+from spatialllm_ros.schema import Frame, Scene, SceneObject
 
 SPECIAL = ('<pad>', '<unk>', '<s>', '</s>', '<answer>', 'there')
 WORDS = (
@@ -224,3 +225,41 @@ def text_session(bundle_folder):
         return SpatialSession(load_bundle(bundle_folder), TextEngine(language, context))
 
     return make
+
+
+SCENE_PX = (384, 288)
+
+
+@pytest.fixture(scope='session')
+def sampled_scene() -> Callable[[int], Scene]:
+    """Return the function from a world's seed to its scene, all in full view, never drawn."""
+    from spatialllm_ros.questions.referring import assign_phrases  # noqa: PLC0415
+    from spatialllm_ros.scenes.catalogue import CATEGORIES  # noqa: PLC0415
+    from spatialllm_ros.scenes.layout import sample_world  # noqa: PLC0415
+
+    def scene_of(seed: int) -> Scene:
+        world = sample_world(seed, *SCENE_PX)
+        camera = world.camera
+        objects = []
+        for placed in world.placements:
+            corners = project(camera.model, camera.to_optical(placed.corners_m()))
+            low, high = np.clip([corners.min(axis=0), corners.max(axis=0)], 0, SCENE_PX)
+            objects.append(
+                SceneObject(
+                    category=placed.category,
+                    colour=placed.colour,
+                    size_word=placed.size_word,
+                    phrase='',
+                    centre_optical_m=as_vec3(camera.to_optical(placed.centre_m)),
+                    size_m=as_vec3(placed.size_m),
+                    rotation_optical=as_mat3(camera.world_from_optical.T @ placed.rotation),
+                    has_front=CATEGORIES[placed.category].has_front,
+                    visibility=1.0,
+                    box_xyxy_px=(*low.tolist(), *high.tolist()),
+                    support=placed.support,
+                )
+            )
+        named = assign_phrases(objects)
+        return Scene(f'sim-{seed}', '', camera.model, named, 'simulated', 'Apache-2.0')
+
+    return scene_of
