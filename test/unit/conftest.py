@@ -1,249 +1,30 @@
-"""Sampled scenes, and a bundle whose language model is a Python function of the text it sees.
+"""Scenes of sampled worlds with all in full view, made without drawing them."""
 
-The engine tells, for each new position, what that position sees: the embeddings of the visible
-slots, in the order of their positions. The function gives the scores of the next word. So a word
-that is seen by mistake, missed, or out of place changes what the function is given.
-"""
-
-import json
-import zlib
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
 
-from spatialllm_ros.geometry import as_mat3, as_vec3, guessed_camera, project
-from spatialllm_ros.runtime.bundle import (
-    MANIFEST_NAME,
-    DecoderSpec,
-    ImageSpec,
-    Limits,
-    Manifest,
-    SpecialTokens,
-    file_entry,
-    load_bundle,
-)
-from spatialllm_ros.runtime.preprocess import vision_inputs
-from spatialllm_ros.runtime.session import SpatialSession
-from spatialllm_ros.schema import Frame, Scene, SceneObject
+from spatialllm_ros.geometry import as_mat3, as_vec3, project
+from spatialllm_ros.schema import Scene, SceneObject
 
-SPECIAL = ('<pad>', '<unk>', '<s>', '</s>', '<answer>', 'there')
-WORDS = (
-    *SPECIAL,
-    *('is', 'the', 'a', 'red', 'blue', 'car', 'mug', 'dog', 'left', 'right', 'of', 'how', 'far'),
-    *('yes', 'no', 'where', 'm', 'degrees', 'column', 'row', 'distance', 'heading', '?'),
-    *('3.4', '42', '61', '90'),
-)
-SIZE, IMAGE_TOKENS = 8, 4
-EMBEDDINGS = np.random.default_rng(7).normal(size=(len(WORDS), SIZE)).astype(np.float16)
-DECODER = DecoderSpec('static24', 24, 'float32', 64, 48, 1, 1, 2, SIZE, len(WORDS))
-
-
-@pytest.fixture
-def bundle_folder(tmp_path):
-    """A bundle of the smallest size; its graphs are no graphs."""
-    folder = tmp_path / 'tiny'
-    folder.mkdir()
-    vocabulary = {word: index for index, word in enumerate(WORDS)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token='<unk>'))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.add_special_tokens(list(SPECIAL[:5]))
-    tokenizer.save(str(folder / 'tokenizer.json'))
-    np.save(folder / 'embeddings.npy', EMBEDDINGS)
-    (folder / 'vision.onnx').write_bytes(b'no graph')
-    (folder / 'decoder.onnx').write_bytes(b'no graph either')
-    write_manifest(folder)
-    return folder
-
-
-def write_manifest(folder, **changes):
-    names = {'vision': 'vision.onnx', 'decoder': 'decoder.onnx', 'embeddings': 'embeddings.npy',
-             'tokenizer': 'tokenizer.json'}  # fmt: skip
-    manifest = Manifest(
-        name='tiny',
-        parameters=1,
-        image=ImageSpec(8, 6, 2, 2, IMAGE_TOKENS, 0.5, 0.5),
-        tokens=SpecialTokens(*range(6)),
-        decoder=DECODER,
-        files={role: file_entry(folder / name, folder) for role, name in names.items()},
-        limits=Limits(question_characters=60, options=3, answer_tokens=10),
-    )
-    manifest = replace(manifest, **changes)
-    (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding='utf-8')
-    return manifest
-
-
-@pytest.fixture
-def tamper(bundle_folder):
-    """Change what ``manifest.json`` says: by path (``files.vision.bytes``), or take it out."""
-
-    def change(where, value=None):
-        path = bundle_folder / MANIFEST_NAME
-        plain = json.loads(path.read_text())
-        *outer, last = where.split('.')
-        inner = plain
-        for name in outer:
-            inner = inner[name]
-        if value is None:
-            del inner[last]
-        else:
-            inner[last] = value
-        path.write_text(json.dumps(plain))
-
-    return change
-
-
-class TextContext:
-    """Stands in for a key-value cache: keeps what was appended, and reads it to a function."""
-
-    def __init__(self, language, capacity):
-        self.capacity, self._language = capacity, language
-        self._slots = []  # (position, key) of each
-
-    @property
-    def length(self):
-        return len(self._slots)
-
-    def append(self, span):
-        first = self.length
-        keys = [key_of(row) for row in span.embeddings]
-        self._slots += list(zip(span.positions.tolist(), keys, strict=True))
-        assert self.length <= self.capacity
-        assert span.visible.shape == (len(keys), self.length)
-        return np.array(
-            [self._language(self._text(span.visible[i], first + i)) for i in span.scored],
-            np.float32,
-        )
-
-    def rewind(self, length):
-        assert length <= self.length
-        self._slots = self._slots[:length]
-
-    def _text(self, visible, own):
-        assert visible[own], 'a position sees itself'
-        seen = sorted(slot for slot, shown in zip(self._slots, visible, strict=True) if shown)
-        assert [position for position, _ in seen] == list(range(len(seen))), seen
-        assert seen[-1] == self._slots[own]
-        return tuple(key for _, key in seen)
-
-
-class TextEngine:
-    """Stands in for an engine; an image's tokens are the means of its quarters."""
-
-    name = 'a function'
-
-    def __init__(self, language, capacity=DECODER.context):
-        self._language, self._capacity = language, capacity
-        self.images = 0
-
-    def embed_image(self, pixel_values, camera_features):
-        self.images += 1
-        _, channels, height, width = pixel_values.shape
-        quarters = pixel_values.reshape(channels, 2, height // 2, 2, width // 2).mean((2, 4))
-        tokens = np.zeros((IMAGE_TOKENS, SIZE), np.float32)
-        tokens[:, :channels] = quarters.reshape(channels, -1).T
-        tokens[:, channels] = 100 + camera_features[0, :, 0]
-        return tokens
-
-    def new_context(self):
-        return TextContext(self._language, self._capacity)
-
-
-def key_of(embedding):
-    """Return a word, or words for an image token, of an embedding."""
-    rows = np.flatnonzero((EMBEDDINGS.astype(np.float32) == embedding).all(1))
-    return WORDS[rows[0]] if rows.size else f'image {embedding.round(4).tolist()}'
-
-
-def chance(text):
-    """Return scores that any change of the text changes."""
-    seed = zlib.crc32(repr(text).encode())
-    scores = np.random.default_rng(seed).normal(scale=2, size=len(WORDS))
-    scores[:5] = -20.0
-    scores[WORDS.index('</s>')] = 3.0
-    scores[WORDS.index('there')] = -3.0
-    return scores
-
-
-def saying(answers):
-    """Return a language that writes a scripted answer to each question."""
-
-    def language(text):
-        mark = text.index('<answer>') if '<answer>' in text else len(text)
-        question = ' '.join(text[1 + IMAGE_TOKENS : mark])
-        said = text[mark + 1 :]
-        wanted = [*answers.get(question, '').split(), '</s>']
-        return 20.0 * (np.array(WORDS) == wanted[min(len(said), len(wanted) - 1)])
-
-    return language
-
-
-@pytest.fixture(name='chance')
-def chance_fixture():
-    return chance
-
-
-@pytest.fixture(name='words')
-def words_fixture():
-    return WORDS
-
-
-@pytest.fixture
-def frame():
-    """Make a frame of random pixels, 16x12, by a seed."""
-
-    def make(seed=0, is_calibrated=True):
-        rgb = np.random.default_rng(seed).integers(256, size=(12, 16, 3), dtype=np.uint8)
-        camera = replace(guessed_camera(16, 12, 1.0), calibrated=is_calibrated)
-        return Frame(rgb, camera, 1_000 + seed, 'optical', 'front')
-
-    return make
-
-
-@pytest.fixture
-def image_words(bundle_folder):
-    """Return the words that stand for a frame's image."""
-    spec = load_bundle(bundle_folder).manifest.image
-
-    def words(frame):
-        return [
-            key_of(token) for token in TextEngine(chance).embed_image(*vision_inputs(frame, spec))
-        ]
-
-    return words
-
-
-@pytest.fixture
-def text_session(bundle_folder):
-    """Make a session; its language is by chance, or says answers by question."""
-
-    def make(answers=None, context=DECODER.context, **changes):
-        write_manifest(bundle_folder, decoder=replace(DECODER, context=context), **changes)
-        language = chance if answers is None else saying(answers)
-        return SpatialSession(load_bundle(bundle_folder), TextEngine(language, context))
-
-    return make
-
-
-SCENE_PX = (384, 288)
+SIZE_PX = (384, 288)
 
 
 @pytest.fixture(scope='session')
 def sampled_scene() -> Callable[[int], Scene]:
-    """Return the function from a world's seed to its scene, all in full view, never drawn."""
+    """Return the function from a world's seed to its scene."""
     from spatialllm_ros.questions.referring import assign_phrases  # noqa: PLC0415
     from spatialllm_ros.scenes.catalogue import CATEGORIES  # noqa: PLC0415
     from spatialllm_ros.scenes.layout import sample_world  # noqa: PLC0415
 
     def scene_of(seed: int) -> Scene:
-        world = sample_world(seed, *SCENE_PX)
+        world = sample_world(seed, *SIZE_PX)
         camera = world.camera
         objects = []
         for placed in world.placements:
             corners = project(camera.model, camera.to_optical(placed.corners_m()))
-            low, high = np.clip([corners.min(axis=0), corners.max(axis=0)], 0, SCENE_PX)
+            low, high = np.clip([corners.min(axis=0), corners.max(axis=0)], 0, SIZE_PX)
             objects.append(
                 SceneObject(
                     category=placed.category,
