@@ -12,16 +12,13 @@ from mcap_ros2.writer import Writer
 from spatialllm_ros.demo.definitions import CAMERA_INFO, COMPRESSED_IMAGE, STRING
 from spatialllm_ros.demo.shots import Shot, info_fields, jpeg_file
 from spatialllm_ros.demo.truth import Stamp, Truth, read_truth
-from spatialllm_ros.geometry import guessed_camera
 from spatialllm_ros.runtime.frame_store import NANOSECONDS
 from spatialllm_ros.runtime.recordings import read_bag
-from spatialllm_ros.schema import CameraModel
 
 IMAGE_TOPIC = '/camera/image/compressed'
 INFO_TOPIC = '/camera/camera_info'
 TRUTH_TOPIC = '/camera/truth'
 FRAME_ID = 'camera_optical_frame'
-ASSUMED_FOV_RAD = 1.0
 
 TOUR = 'recordings/tour.mcap'
 START_NS = 1_700_000_000_000_000_000
@@ -70,17 +67,12 @@ def read_shots(path: Path) -> Iterator[Shot]:
     """
     truths: dict[Stamp, Truth] | None = None
     first_ns = 0
-    for frame in read_bag(path, unknown_camera):
+    for frame in read_bag(path):
         if truths is None:  # the file is known to be a bag by now
             truths, first_ns = read_truths(path), frame.stamp_ns
         info = info_fields(frame.camera) if frame.camera.calibrated else {}
         at_s = (frame.stamp_ns - first_ns) / NANOSECONDS
         yield Shot(frame.rgb, at_s, info, truths.get(divmod(frame.stamp_ns, NANOSECONDS)))
-
-
-def unknown_camera(width_px: int, height_px: int) -> CameraModel:
-    """Return the camera of images whose intrinsics nobody recorded."""
-    return guessed_camera(width_px, height_px, ASSUMED_FOV_RAD)
 
 
 def read_truths(path: Path) -> dict[Stamp, Truth]:

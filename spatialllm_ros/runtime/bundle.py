@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -254,6 +253,10 @@ def _record(kind: Any, plain: object, where: str) -> Any:
         raise BundleError(f'expected {missing} in {where}, found {sorted(values)}') from None
 
 
+_ACCEPTED: dict[Any, tuple[type, ...]] = {str: (str,), int: (int,), float: (float, int)}
+_RANGES: dict[Any, tuple[float, float]] = {int: (0, 2**53), float: (-1e9, 1e9)}
+
+
 def _value(hint: Any, plain: object, where: str) -> Any:
     if hasattr(hint, '__dataclass_fields__'):
         return _record(hint, plain, where)
@@ -262,10 +265,11 @@ def _value(hint: Any, plain: object, where: str) -> Any:
         if not isinstance(plain, dict):
             raise BundleError(f'expected {where} to be an object, found {plain!r}')
         return {key: _value(item, value, f'{where}.{key}') for key, value in plain.items()}
-    if hint is float and type(plain) is int:
-        plain = float(plain)
-    if hint is not Any and type(plain) is not hint:
+    if hint is not Any and type(plain) not in _ACCEPTED[hint]:
         raise BundleError(f'expected {where} to be of type {hint.__name__}, found {plain!r}')
-    if (hint is int and plain < 0) or (hint is float and not math.isfinite(plain)):
-        raise BundleError(f'expected {where} to be a size or an amount, found {plain}')
+    if isinstance(plain, int | float) and hint is not Any:
+        low, high = _RANGES[hint]
+        if not low <= plain < high:  # which is false of NaN, too
+            raise BundleError(f'expected {where} from {low:g} to {high:g}, found {plain}')
+        return hint(plain)
     return plain
