@@ -27,12 +27,14 @@ CAMERA_FEATURES = (
 
 @dataclass(frozen=True)
 class Letterbox:
-    """How an image sits in a canvas of another size: scaled by one factor, then padded.
+    """How an image sits in a canvas of another size: scaled to whole pixels, then padded.
 
-    A source pixel ``p`` lies at ``(p + 0.5) * scale - 0.5 + pad`` in the canvas.
+    A source pixel ``p`` lies at ``(p + 0.5) * scale - 0.5 + pad`` in the canvas. The two scales
+    differ by what rounding to whole pixels takes.
     """
 
-    scale: float
+    scale_x: float
+    scale_y: float
     pad_left_px: int
     pad_top_px: int
     inner_width_px: int
@@ -47,7 +49,8 @@ def fit_letterbox(width_px: int, height_px: int, canvas_w_px: int, canvas_h_px: 
     inner_w = max(1, min(canvas_w_px, round(width_px * scale)))
     inner_h = max(1, min(canvas_h_px, round(height_px * scale)))
     return Letterbox(
-        scale=scale,
+        scale_x=inner_w / width_px,
+        scale_y=inner_h / height_px,
         pad_left_px=(canvas_w_px - inner_w) // 2,
         pad_top_px=(canvas_h_px - inner_h) // 2,
         inner_width_px=inner_w,
@@ -63,17 +66,18 @@ def letterboxed_camera(camera: CameraModel, box: Letterbox) -> CameraModel:
         camera,
         width_px=box.canvas_width_px,
         height_px=box.canvas_height_px,
-        fx_px=camera.fx_px * box.scale,
-        fy_px=camera.fy_px * box.scale,
-        cx_px=(camera.cx_px + 0.5) * box.scale - 0.5 + box.pad_left_px,
-        cy_px=(camera.cy_px + 0.5) * box.scale - 0.5 + box.pad_top_px,
+        fx_px=camera.fx_px * box.scale_x,
+        fy_px=camera.fy_px * box.scale_y,
+        cx_px=(camera.cx_px + 0.5) * box.scale_x - 0.5 + box.pad_left_px,
+        cy_px=(camera.cy_px + 0.5) * box.scale_y - 0.5 + box.pad_top_px,
     )
 
 
 def unletterboxed_points(points_px: ArrayLike, box: Letterbox) -> Array:
     """Take (..., 2) canvas pixels back to pixels of the source image."""
     pad = np.array([box.pad_left_px, box.pad_top_px], float)
-    return np.asarray((np.asarray(points_px, float) - pad + 0.5) / box.scale - 0.5)
+    scale = np.array([box.scale_x, box.scale_y])
+    return np.asarray((np.asarray(points_px, float) - pad + 0.5) / scale - 0.5)
 
 
 def guessed_camera(width_px: int, height_px: int, horizontal_fov_rad: float) -> CameraModel:
@@ -154,7 +158,8 @@ def azimuth(front_optical: ArrayLike, centre_optical: ArrayLike, up_optical: Arr
     front = horizontal(front_optical, up_optical)
     sight = horizontal(centre_optical, up_optical)
     right = np.cross(sight, unit(up_optical))
-    return float(math.atan2(-(front @ right), -(front @ sight)) % (2 * math.pi))
+    heading = math.atan2(-(front @ right), -(front @ sight)) % math.tau
+    return float(heading % math.tau)  # a tiny negative angle was rounded to the whole turn
 
 
 def front_from_azimuth(

@@ -42,7 +42,7 @@ def letterbox(rgb: Rgb, box: Letterbox) -> Rgb:
     """Scale an image (H, W, 3) into the grey canvas that ``box`` describes."""
     inner = (box.inner_width_px, box.inner_height_px)
     if rgb.shape[1::-1] != inner:
-        method = cv2.INTER_AREA if box.scale < 1 else cv2.INTER_LINEAR
+        method = cv2.INTER_AREA if box.scale_x < 1 else cv2.INTER_LINEAR
         rgb = np.asarray(cv2.resize(rgb, inner, interpolation=method), np.uint8)
     canvas = np.full((box.canvas_height_px, box.canvas_width_px, 3), PAD_GREY, np.uint8)
     rows = slice(box.pad_top_px, box.pad_top_px + box.inner_height_px)
