@@ -13,14 +13,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from spatialllm_ros.errors import ConfigError, SpatialLLMError
-from spatialllm_ros.evaluation.asked_worlds import asked_worlds, seeds_from
+from spatialllm_ros.evaluation.asked_worlds import AskedWorld, asked_worlds, seeds_from
 from spatialllm_ros.evaluation.scoring import Judged, judge
+from spatialllm_ros.runtime.bundle import load_bundle
 from spatialllm_ros.runtime.session import EncodedFrame, Request, SpatialSession
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS
 from spatialllm_ros.schema import Answer, Query, QuestionRecord
-
-PART = 200
-"""Answers are balanced within so many worlds, which one process asks about."""
 
 SeenUnseen = tuple[list[Judged], list[Judged]]
 
@@ -44,17 +42,16 @@ class HeldOutWorlds:
         Raises:
             ConfigError: seeds that are not held out, or no process.
         """
-        seeds_from(self.first_seed, self.count, HELD_OUT_SEEDS)
+        self.seeds()
         if self.processes < 1 or self.threads < 0:
             raise ConfigError(
                 'expected at least one process, and threads from 0 on, found '
                 f'{self.processes} and {self.threads}'
             )
 
-    def parts(self) -> list[list[int]]:
-        """Return the seeds, part by part."""
-        seeds = seeds_from(self.first_seed, self.count, HELD_OUT_SEEDS)
-        return [seeds[start : start + PART] for start in range(0, len(seeds), PART)]
+    def seeds(self) -> list[int]:
+        """Return the seeds of the worlds."""
+        return seeds_from(self.first_seed, self.count, HELD_OUT_SEEDS)
 
     def threads_each(self) -> int:
         """Return the threads of each process."""
@@ -68,61 +65,37 @@ def ask_held_out(bundle: Path, worlds: HeldOutWorlds) -> SeenUnseen:
         BundleError: there is no bundle, or a broken one.
         SceneError: there is no OpenGL to draw with.
     """
+    image = load_bundle(bundle).manifest.image
+    asked = asked_worlds(worlds.seeds(), (image.width_px, image.height_px))
     seen: list[Judged] = []
     unseen: list[Judged] = []
-    with tqdm(total=worlds.count, unit='world') as bar:
-        for count, (with_image, without) in _answers(bundle, worlds):
-            seen += with_image
-            unseen += without
-            bar.update(count)
-    return seen, unseen
-
-
-def _answers(bundle: Path, worlds: HeldOutWorlds) -> Iterator[tuple[int, SeenUnseen]]:
-    """Yield judged answers with the number of worlds that they are about, in a fixed order."""
-    jobs = [(bundle, worlds.threads_each(), seeds) for seeds in worlds.parts()]
-    if worlds.processes == 1:
-        for job in jobs:
-            yield from ((1, judged) for judged in _ask_worlds(*job))
-        return
-    with multiprocessing.get_context('spawn').Pool(min(worlds.processes, len(jobs))) as pool:
-        for (_, _, seeds), judged in zip(jobs, pool.imap(_ask_part, jobs), strict=True):
-            yield len(seeds), judged
-
-
-def _ask_part(job: tuple[Path, int, list[int]]) -> SeenUnseen:
-    seen: list[Judged] = []
-    unseen: list[Judged] = []
-    for with_image, without in _ask_worlds(*job):
+    judged = _judged_worlds(bundle, worlds, asked)
+    for with_image, without in tqdm(judged, total=worlds.count, unit='world'):
         seen += with_image
         unseen += without
     return seen, unseen
 
 
-@cache
-def _session(bundle: Path, threads: int) -> SpatialSession:
-    """Open a bundle once per process."""
-    return SpatialSession.load(bundle, threads=threads)
+class Examiner:
+    """Asks one session the questions about a world, with the image and without."""
 
+    def __init__(self, session: SpatialSession) -> None:
+        """Take the session; what it reads without an image is the same for all worlds."""
+        self._session = session
+        self._blind: EncodedFrame | None = None
 
-def _ask_worlds(bundle: Path, threads: int, seeds: Sequence[int]) -> Iterator[SeenUnseen]:
-    session = _session(bundle, threads)
-    image = session.bundle.manifest.image
-    blind: EncodedFrame | None = None
-    for world in asked_worlds(seeds, (image.width_px, image.height_px)):
-        blind = blind or session.encode_blind(world.frame)
-        yield (
-            _ask(session, session.encode(world.frame), world.records),
-            _ask(session, replace(blind, frame=world.frame), world.records),
+    def ask(self, world: AskedWorld) -> SeenUnseen:
+        """Return the judged answers."""
+        self._blind = self._blind or self._session.encode_blind(world.frame)
+        return (
+            self._answers(self._session.encode(world.frame), world.records),
+            self._answers(replace(self._blind, frame=world.frame), world.records),
         )
 
-
-def _ask(
-    session: SpatialSession, encoded: EncodedFrame, records: Sequence[QuestionRecord]
-) -> list[Judged]:
-    requests = [Request(Query(record.question, record.options)) for record in records]
-    answers = session.answer_batch(encoded, requests)
-    return [_judged(record, answer) for record, answer in zip(records, answers, strict=True)]
+    def _answers(self, encoded: EncodedFrame, records: Sequence[QuestionRecord]) -> list[Judged]:
+        requests = [Request(Query(record.question, record.options)) for record in records]
+        answers = self._session.answer_batch(encoded, requests)
+        return [_judged(record, answer) for record, answer in zip(records, answers, strict=True)]
 
 
 def _judged(record: QuestionRecord, answer: Answer | SpatialLLMError) -> Judged:
@@ -130,3 +103,29 @@ def _judged(record: QuestionRecord, answer: Answer | SpatialLLMError) -> Judged:
     if isinstance(answer, SpatialLLMError):
         return Judged(record, f'({answer})', is_right=False, confidence=0.0, error=math.inf)
     return judge(record, answer)
+
+
+def _judged_worlds(
+    bundle: Path, worlds: HeldOutWorlds, asked: Iterator[AskedWorld]
+) -> Iterator[SeenUnseen]:
+    """Yield the answers about each world, in order.
+
+    This process alone draws the worlds, for their answers are balanced over all of them.
+    """
+    threads = worlds.threads_each()
+    if worlds.processes == 1:
+        yield from map(Examiner(SpatialSession.load(bundle, threads=threads)).ask, asked)
+        return
+    with multiprocessing.get_context('spawn').Pool(worlds.processes) as pool:
+        yield from pool.imap(_ask_here, ((bundle, threads, world) for world in asked))
+
+
+@cache
+def _examiner(bundle: Path, threads: int) -> Examiner:
+    """Open a bundle once in a process."""
+    return Examiner(SpatialSession.load(bundle, threads=threads))
+
+
+def _ask_here(job: tuple[Path, int, AskedWorld]) -> SeenUnseen:
+    bundle, threads, world = job
+    return _examiner(bundle, threads).ask(world)

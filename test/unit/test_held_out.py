@@ -2,16 +2,15 @@
 
 import json
 import math
+import os
 from dataclasses import replace
-from types import SimpleNamespace
 
 import cv2
 import pytest
 
 from spatialllm_ros.errors import AnswerParseError, ConfigError, SceneError
-from spatialllm_ros.evaluation import held_out
 from spatialllm_ros.evaluation.asked_worlds import QUESTIONS_PER_WORLD, asked_worlds, seeds_from
-from spatialllm_ros.evaluation.held_out import HeldOutWorlds, ask_held_out
+from spatialllm_ros.evaluation.held_out import Examiner, HeldOutWorlds
 from spatialllm_ros.evaluation.pictures import one_of_each, write_pictures
 from spatialllm_ros.evaluation.report import make_report
 from spatialllm_ros.evaluation.scoring import TWELVE, Judged
@@ -43,10 +42,10 @@ def test_impossible_processes_are_refused(wrong):
         HeldOutWorlds(**wrong)
 
 
-def test_parts_cover_every_world_once_in_order():
-    parts = HeldOutWorlds(LAST - 249, 450).parts()
-    assert [len(part) for part in parts] == [200, 200, 50]
-    assert [seed for part in parts for seed in part] == seeds_from(LAST - 249, 450, HELD_OUT_SEEDS)
+@pytest.mark.parametrize(('processes', 'threads', 'expected'), [(3, 0, 2), (8, 0, 1), (2, 5, 5)])
+def test_processes_share_the_cores(monkeypatch, processes, threads, expected):
+    monkeypatch.setattr(os, 'cpu_count', lambda: 7)
+    assert HeldOutWorlds(processes=processes, threads=threads).threads_each() == expected
 
 
 def worlds_of(seeds):
@@ -79,9 +78,8 @@ def test_wordings_are_those_kept_for_evaluation(worlds):
 class TruthfulSession:
     """Answers rightly with the image, and without always with the first option or one metre."""
 
-    def __init__(self) -> None:
-        image = SimpleNamespace(width_px=SIZE_PX[0], height_px=SIZE_PX[1])
-        self.bundle = SimpleNamespace(manifest=SimpleNamespace(image=image))
+    def __init__(self, worlds) -> None:
+        self.worlds = worlds
         self.blind_encodings = 0
 
     def encode(self, frame):
@@ -109,16 +107,11 @@ class TruthfulSession:
         return Answer(record.options[0], AnswerKind.CHOICE, 0.5, 0, 'f', 'c', choice=0)
 
 
-@pytest.fixture
-def session(worlds, monkeypatch, tmp_path):
-    scripted = TruthfulSession()
-    scripted.worlds = worlds
-    monkeypatch.setattr(held_out, '_session', lambda bundle, threads: scripted)
-    return scripted
-
-
-def test_seen_and_unseen_answers_are_judged_apart(session, worlds, tmp_path):
-    seen, unseen = ask_held_out(tmp_path, HeldOutWorlds(FIRST, WORLDS))
+def test_seen_and_unseen_answers_are_judged_apart(worlds):
+    session = TruthfulSession(worlds)
+    examiner = Examiner(session)
+    pairs = [examiner.ask(world) for world in worlds]
+    seen, unseen = ([item for pair in pairs for item in pair[which]] for which in (0, 1))
     asked = [record for world in worlds for record in world.records]
     assert [item.record for item in seen] == [item.record for item in unseen] == asked
     assert all(item.is_right for item in seen)
