@@ -2,7 +2,8 @@
 
 Each relation looks at a scene in the gravity frame (origin on the floor below the camera, x to the
 camera's right, y the way it looks along the floor, z up) and returns a label with the numbers that
-decided it, or AMBIGUOUS where a person could disagree. Knows no words.
+decided it, or AMBIGUOUS where a person could disagree. Which way an object without a front faces
+is a GeometryError. Knows no words.
 
 Source: definitions follow the question types of 3DSRBench; the margins are ours.
 """
@@ -160,15 +161,25 @@ def next_to(g: SceneGeometry, a: int, b: int) -> Relation:
     return Relation('no' if gap_m > APART_GAP_M else AMBIGUOUS, numbers)
 
 
+def _front_of(g: SceneGeometry, a: int) -> tuple[float, float]:
+    x, y = (float(v) for v in g.fronts[a])
+    if x == y == 0:
+        raise GeometryError(
+            f'expected an object with a front, found none at index {a}: '
+            'which way it faces is not to be asked'
+        )
+    return x, y
+
+
 def _bearing(g: SceneGeometry, a: int, b: int) -> tuple[float, float] | None:
     """Return the cosines of a to b with a's front and left; None if b is too near."""
+    x, y = _front_of(g, a)
     offset = (g.positions_m[b] - g.positions_m[a])[:2]
     distance_m = float(np.hypot(offset[0], offset[1]))
     if distance_m < TOO_CLOSE_M:
         return None
-    ahead, aside = (float(v) / distance_m for v in offset)
-    x, y = (float(v) for v in g.fronts[a])
-    return x * ahead + y * aside, x * aside - y * ahead
+    to_x, to_y = (float(v) / distance_m for v in offset)
+    return x * to_x + y * to_y, x * to_y - y * to_x
 
 
 def in_front_of(g: SceneGeometry, a: int, b: int) -> Relation:
@@ -208,6 +219,7 @@ def side_towards(g: SceneGeometry, a: int, b: int) -> Relation:
 
 def side_seen(g: SceneGeometry, a: int) -> Relation:
     """Which side of a faces the camera."""
+    _front_of(g, a)
     heading = float(g.azimuths_rad[a])
     return Relation(
         _side(heading), {'azimuth_sin': math.sin(heading), 'azimuth_cos': math.cos(heading)}
@@ -245,7 +257,7 @@ def facing(g: SceneGeometry, a: int, b: int, c: int) -> Relation:
 
 def turn_deg(g: SceneGeometry, a: int, b: int) -> float:
     """Return the angle between two fronts, 0 to 180 degrees."""
-    (ax, ay), (bx, by) = g.fronts[a], g.fronts[b]
+    (ax, ay), (bx, by) = _front_of(g, a), _front_of(g, b)
     return abs(math.degrees(math.atan2(ax * by - ay * bx, ax * bx + ay * by)))
 
 

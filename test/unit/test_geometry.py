@@ -185,6 +185,10 @@ def test_an_object_to_the_right_that_looks_along_the_line_of_sight_shows_its_bac
     assert math.degrees(azimuth((0, 0, 1), (3, 0, 3), UP)) == pytest.approx(135)
 
 
+def test_a_heading_just_below_zero_is_less_than_a_whole_turn():
+    assert azimuth((1e-20, 0, -1), (0, 0, 5), UP) == 0.0
+
+
 @given(angles, tilts, tilts, angles, angles, st.floats(0.5, 15), st.floats(-2, 2))
 def test_heading_equals_the_angle_in_the_world(yaw, pitch, roll, facing, bearing, away_m, low_m):
     rotation = turned(yaw, pitch, roll)

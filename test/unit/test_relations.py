@@ -1,0 +1,427 @@
+"""Each relation against angles and lengths in the world, where the scenes are made.
+
+The world has z up and any camera in it; its angles are in degrees, counter-clockwise from above.
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spatialllm_ros import relations
+from spatialllm_ros.errors import GeometryError
+from spatialllm_ros.geometry import as_mat3, as_vec3
+from spatialllm_ros.relations import AMBIGUOUS, scene_geometry
+from spatialllm_ros.schema import CameraModel, Scene, SceneObject
+
+CAMERA = CameraModel(640, 480, 500.0, 500.0, 319.5, 239.5)
+OPTICAL_AXES = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], float)
+SWAPPED = {'a': 'b', 'b': 'a', AMBIGUOUS: AMBIGUOUS}
+MIRRORED = {'left': 'right', 'right': 'left'}
+
+
+@dataclass(frozen=True)
+class Thing:
+    """An object in the world: its centre, which way it faces, its length, width and height."""
+
+    at: tuple[float, float, float]
+    yaw_deg: float = 0.0
+    size: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """A camera in the world: where it is, which way it looks, pitched down and rolled."""
+
+    at: tuple[float, float, float] = (0.0, 0.0, 1.4)
+    yaw_deg: float = 0.0
+    pitch_deg: float = 0.0
+    roll_deg: float = 0.0
+
+
+def about(axis, degrees) -> np.ndarray:
+    x, y = [(1, 2), (2, 0), (0, 1)][axis]
+    matrix = np.eye(3)
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    matrix[x, x], matrix[x, y], matrix[y, x], matrix[y, y] = c, -s, s, c
+    return matrix
+
+
+def geometry_of(things, viewer=Viewer(), has_front=True):
+    return scene_geometry(scene_of(things, viewer, has_front))
+
+
+def scene_of(things, viewer, has_front=True) -> Scene:
+    attitude = about(2, viewer.yaw_deg) @ about(1, viewer.pitch_deg) @ about(0, viewer.roll_deg)
+    to_optical = (attitude @ OPTICAL_AXES).T
+    objects = tuple(
+        SceneObject(
+            'car', 'red', '', '', as_vec3(to_optical @ (np.array(thing.at) - viewer.at)),
+            thing.size, as_mat3(to_optical @ about(2, thing.yaw_deg)), has_front, 1.0,
+            (0, 0, 9, 9), 'floor',
+        )
+        for thing in things
+    )  # fmt: skip
+    up = as_vec3(to_optical @ [0, 0, 1])
+    camera = replace(CAMERA, up_optical=up, height_m=viewer.at[2])
+    return Scene('s', '', camera, objects, 'simulated', 'Apache-2.0')
+
+
+def random_world(seed) -> tuple[list[Thing], Viewer]:
+    rng = np.random.default_rng(seed)
+    things = []
+    for _ in range(3):
+        yaw = float(rng.choice([0, 90, 180])) + rng.normal(0, 25)
+        at = rng.uniform([1, -1.5, 0.1], [4, 1.5, 1.2])
+        if things and rng.random() < 0.5:
+            at = np.array(things[0].at) + rng.normal(0, [0.25, 0.25, 0.5])
+        things.append(Thing(as_vec3(at), yaw, as_vec3(rng.uniform(0.2, 1, 3))))
+    viewer = Viewer(
+        as_vec3(rng.uniform([-1, -1, 0.5], [0, 1, 2])), *rng.uniform(-180, 180, 1),
+        *rng.uniform(-40, 60, 1), *rng.uniform(-90, 90, 1),
+    )  # fmt: skip
+    return things, viewer
+
+
+def wrapped(degrees) -> float:
+    return (degrees + 180) % 360 - 180
+
+
+def bearing_deg(a, point) -> float:
+    """Where a point lies as ``a`` faces: 0 ahead, 90 to its left."""
+    return wrapped(math.degrees(math.atan2(point[1] - a.at[1], point[0] - a.at[0])) - a.yaw_deg)
+
+
+def flat_m(a, b) -> float:
+    return math.dist(a.at[:2], b.at[:2])
+
+
+def reach_m(thing) -> float:
+    return max(thing.size[:2]) / 2
+
+
+def nearer(first_m, second_m, length_m, share) -> str:
+    low, high = min(first_m, second_m), max(first_m, second_m)
+    if high - low < length_m or high < low * (1 + share):
+        return AMBIGUOUS
+    return 'a' if first_m == low else 'b'
+
+
+def side_at(degrees) -> str:
+    for name, axis in (('front', 0), ('left', 90), ('back', 180), ('right', -90)):
+        if abs(wrapped(degrees - axis)) <= 34:
+            return name
+    return AMBIGUOUS
+
+
+def higher(a, b) -> str:
+    gap = a.at[2] - b.at[2]
+    return 'a' if gap >= 0.15 else 'b' if gap <= -0.15 else AMBIGUOUS
+
+
+def directly_above(a, b) -> str:
+    underside, top = a.at[2] - a.size[2] / 2, b.at[2] + b.size[2] / 2
+    within = max(0.15, reach_m(b) / 2)
+    if flat_m(a, b) < within and underside > top - 0.08:
+        return 'yes'
+    far = flat_m(a, b) > 2 * within + 0.15 and a.at[2] > b.at[2] + 0.1
+    return 'no' if far else AMBIGUOUS
+
+
+def next_to(a, b) -> str:
+    between = flat_m(a, b) - reach_m(a) - reach_m(b)
+    if between > 0.75:
+        return 'no'
+    beside = -0.3 < between < 0.3 and abs(a.at[2] - b.at[2]) < 0.45
+    return 'yes' if beside else AMBIGUOUS
+
+
+def in_front_of(a, b) -> str:
+    turn = abs(bearing_deg(a, b.at))
+    limit = math.degrees(math.acos(0.42))
+    if flat_m(a, b) < 0.35 or limit < turn < 180 - limit:
+        return AMBIGUOUS
+    return 'front' if turn <= limit else 'behind'
+
+
+def on_the_left(a, b) -> str:
+    turned_left = replace(a, yaw_deg=a.yaw_deg + 90)
+    return {'front': 'left', 'behind': 'right'}.get(in_front_of(turned_left, b), AMBIGUOUS)
+
+
+def side_towards(a, b) -> str:
+    return AMBIGUOUS if flat_m(a, b) < 0.35 else side_at(bearing_deg(a, b.at))
+
+
+def closer_to(a, b, c) -> str:
+    return nearer(math.dist(a.at, c.at), math.dist(b.at, c.at), 0.30, 0.20)
+
+
+def facing(a, b, c) -> str:
+    if min(flat_m(a, c), flat_m(b, c)) < 0.35:
+        return AMBIGUOUS
+    cosines = {
+        name: math.cos(math.radians(bearing_deg(c, thing.at)))
+        for name, thing in (('a', a), ('b', b))
+    }
+    best = max(cosines, key=cosines.get)
+    other = cosines[SWAPPED[best]]
+    return best if cosines[best] >= 0.8 and cosines[best] - other >= 0.35 else AMBIGUOUS
+
+
+def parallel(a, b) -> str:
+    turn = abs(wrapped(a.yaw_deg - b.yaw_deg))
+    if turn <= 22 or turn >= 158:
+        return 'parallel'
+    return 'perpendicular' if 65 <= turn <= 115 else AMBIGUOUS
+
+
+def same_direction(a, b) -> str:
+    turn = abs(wrapped(a.yaw_deg - b.yaw_deg))
+    return 'same' if turn <= 32 else 'different' if turn >= 75 else AMBIGUOUS
+
+
+IN_THE_WORLD = {
+    function.__name__: (function, roles, labels)
+    for function, roles, labels in (
+        (higher, 2, 'a b'),
+        (directly_above, 2, 'yes no'),
+        (next_to, 2, 'yes no'),
+        (in_front_of, 2, 'front behind'),
+        (on_the_left, 2, 'left right'),
+        (side_towards, 2, 'front left back right'),
+        (closer_to, 3, 'a b'),
+        (facing, 3, 'a b'),
+        (parallel, 2, 'parallel perpendicular'),
+        (same_direction, 2, 'same different'),
+    )
+}
+"""Slow formulations of the relations among objects, with their number of roles and labels."""
+seeds = st.integers(0, 10**9)
+
+
+@pytest.mark.parametrize('name', IN_THE_WORLD)
+@given(seed=seeds)
+def test_a_relation_is_what_the_world_says(name, seed):
+    slow, roles, _ = IN_THE_WORLD[name]
+    things, viewer = random_world(seed)
+    g = geometry_of(things, viewer)
+    for indices in permutations(range(3), roles):
+        found = getattr(relations, name)(g, *indices)
+        assert found.label == slow(*(things[i] for i in indices))
+        assert found.is_ambiguous == (found.label == '')
+
+
+@given(seeds)
+def test_the_camera_sees_the_nearer_object_and_the_side_turned_to_it(seed):
+    things, viewer = random_world(seed)
+    g = geometry_of(things, viewer)
+    away = [math.dist(thing.at, viewer.at) for thing in things]
+    for a, b in permutations(range(3), 2):
+        assert relations.closer_to_camera(g, a, b).label == nearer(away[a], away[b], 0.25, 0.09)
+    for index, thing in enumerate(things):
+        assert relations.side_seen(g, index).label == side_at(bearing_deg(thing, viewer.at))
+
+
+@pytest.mark.parametrize('name', IN_THE_WORLD)
+def test_random_worlds_hold_every_label(name):
+    slow, roles, labels = IN_THE_WORLD[name]
+    found = Counter(slow(*random_world(seed)[0][:roles]) for seed in range(400))
+    assert set(found) == {*labels.split(), AMBIGUOUS}
+    assert min(found.values()) >= 8
+
+
+@pytest.mark.parametrize('name', ['higher', 'closer_to_camera', 'closer_to', 'facing'])
+@given(seed=seeds)
+def test_exchanging_two_objects_exchanges_the_answer(name, seed):
+    g = geometry_of(*random_world(seed))
+    relation, third = getattr(relations, name), (2,) if name in ('closer_to', 'facing') else ()
+    assert relation(g, 0, 1, *third).label == SWAPPED[relation(g, 1, 0, *third).label]
+
+
+@pytest.mark.parametrize('name', ['next_to', 'parallel', 'same_direction'])
+@given(seed=seeds)
+def test_what_holds_both_ways_round_does_so(name, seed):
+    g = geometry_of(*random_world(seed))
+    assert getattr(relations, name)(g, 0, 1).label == getattr(relations, name)(g, 1, 0).label
+
+
+@given(seeds, st.floats(-180, 180), st.floats(-80, 80), st.floats(-180, 180))
+def test_the_way_the_camera_is_held_changes_no_relation(seed, yaw, pitch, roll):
+    things, viewer = random_world(seed)
+    held = replace(viewer, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
+    assert all_labels(geometry_of(things, held)) == all_labels(geometry_of(things, viewer))
+
+
+@given(seeds, st.floats(-180, 180), st.tuples(st.floats(-9, 9), st.floats(-9, 9)))
+def test_moving_the_world_and_the_camera_together_changes_no_relation(seed, turn, shift):
+    things, viewer = random_world(seed)
+
+    def moved(thing):
+        x, y, z = about(2, turn) @ thing.at
+        at = (x + shift[0], y + shift[1], z)
+        return replace(thing, at=at, yaw_deg=thing.yaw_deg + turn)
+
+    g = geometry_of([moved(thing) for thing in things], moved(viewer))
+    assert all_labels(g) == all_labels(geometry_of(things, viewer))
+
+
+@given(seeds)
+def test_the_mirror_image_exchanges_left_and_right_alone(seed):
+    scene = scene_of(*random_world(seed))
+    flip = np.diag([-1.0, 1.0, 1.0])
+    objects = tuple(
+        replace(
+            item,
+            centre_optical_m=as_vec3(flip @ item.centre_optical_m),
+            rotation_optical=as_mat3(flip @ item.rotation_optical @ np.diag([1, -1, 1])),
+        )
+        for item in scene.objects
+    )
+    camera = replace(scene.camera, up_optical=as_vec3(flip @ scene.camera.up_optical))
+    mirrored = all_labels(scene_geometry(replace(scene, camera=camera, objects=objects)))
+    plain = all_labels(scene_geometry(scene))
+    assert mirrored == {key: MIRRORED.get(label, label) for key, label in plain.items()}
+
+
+def all_labels(g) -> dict[tuple, str]:
+    found = {('side_seen', i): relations.side_seen(g, i).label for i in range(3)}
+    for name, (_, roles, _) in {**IN_THE_WORLD, 'closer_to_camera': (None, 2, '')}.items():
+        for indices in permutations(range(3), roles):
+            found[name, *indices] = getattr(relations, name)(g, *indices).label
+    return found
+
+
+def test_gravity_frame_of_a_camera_that_looks_down_by_hand():
+    camera = replace(CAMERA, up_optical=(0.0, -math.sqrt(0.5), -math.sqrt(0.5)), height_m=2.0)
+    item = scene_of([Thing((1, 0, 0), size=(0.4, 0.8, 0.6))], Viewer()).objects[0]
+    item = replace(item, centre_optical_m=(0.5, 0.0, math.sqrt(2)))
+    g = scene_geometry(Scene('s', '', camera, (item,), '', ''))
+    assert np.allclose(g.positions_m, [[0.5, 1.0, 1.0]])
+    assert g.distances_m[0] == pytest.approx(1.5)
+    assert (g.radii_m[0], g.half_heights_m[0]) == (0.4, 0.3)
+
+
+def test_fronts_and_headings_by_hand():
+    ahead = (3.0, 0.0, 0.5)
+    g = geometry_of([Thing(ahead, yaw) for yaw in (0, 90, 180, 270)])
+    assert np.allclose(g.fronts, [[0, 1], [-1, 0], [0, -1], [1, 0]])
+    assert np.allclose(np.degrees(g.azimuths_rad), [180, 90, 0, 270])
+    seen = [relations.side_seen(g, i).label for i in range(4)]
+    assert seen == ['back', 'left', 'front', 'right']
+
+
+def test_without_a_front_there_is_no_heading():
+    g = geometry_of([Thing((3, 0, 0.5)), Thing((3, 1, 0.5))], has_front=False)
+    assert g.fronts.tolist() == [[0, 0], [0, 0]]
+    assert np.isnan(g.azimuths_rad).all()
+    for name in ('in_front_of', 'on_the_left', 'side_towards', 'parallel', 'same_direction'):
+        with pytest.raises(GeometryError, match='with a front, found none at index 0'):
+            getattr(relations, name)(g, 0, 1)
+    with pytest.raises(GeometryError, match='found none at index 1'):
+        relations.side_seen(g, 1)
+    assert relations.next_to(g, 0, 1).label == AMBIGUOUS
+
+
+def test_an_empty_scene_has_no_rows():
+    g = geometry_of([])
+    assert g.positions_m.shape == (0, 3)
+    assert g.fronts.shape == (0, 2)
+
+
+@pytest.mark.parametrize('unknown', [{'up_optical': None}, {'height_m': None}])
+def test_without_gravity_or_height_nothing_is_true(unknown):
+    scene = scene_of([Thing((3, 0, 0.5))], Viewer())
+    with pytest.raises(GeometryError, match='gravity and camera height in scene s'):
+        scene_geometry(replace(scene, camera=replace(scene.camera, **unknown)))
+
+
+@pytest.mark.parametrize(
+    ('name', 'a', 'b', 'label'),
+    [
+        ('higher', Thing((3, 0, 0.64)), Thing((3, 1, 0.5)), AMBIGUOUS),
+        ('higher', Thing((3, 0, 0.66)), Thing((3, 1, 0.5)), 'a'),
+        ('higher', Thing((3, 0, 0.3)), Thing((3, 1, 0.5)), 'b'),
+        ('closer_to_camera', Thing((2, 0, 1.4)), Thing((2.24, 0, 1.4)), AMBIGUOUS),
+        ('closer_to_camera', Thing((2, 0, 1.4)), Thing((2.26, 0, 1.4)), 'a'),
+        ('closer_to_camera', Thing((5.4, 0, 1.4)), Thing((5, 0, 1.4)), AMBIGUOUS),
+        ('closer_to_camera', Thing((5.5, 0, 1.4)), Thing((5, 0, 1.4)), 'b'),
+        ('directly_above', Thing((3, 0, 0.95)), Thing((3.1, 0, 0.4)), 'yes'),
+        ('directly_above', Thing((3, 0, 0.4)), Thing((3.1, 0, 0.95)), AMBIGUOUS),
+        ('directly_above', Thing((3, 0, 0.95)), Thing((3.5, 0, 0.4)), 'no'),
+        ('directly_above', Thing((3, 0, 0.95)), Thing((3.3, 0, 0.4)), AMBIGUOUS),
+        ('next_to', Thing((3, 0, 0.5)), Thing((3, 0.79, 0.5)), 'yes'),
+        ('next_to', Thing((3, 0, 0.5)), Thing((3, 0.81, 0.5)), AMBIGUOUS),
+        ('next_to', Thing((3, 0, 0.5)), Thing((3, 1.26, 0.5)), 'no'),
+        ('next_to', Thing((3, 0, 0.5)), Thing((3, 0.7, 0.96)), AMBIGUOUS),
+        ('in_front_of', Thing((3, 0, 0.5)), Thing((4, 0, 0.5)), 'front'),
+        ('in_front_of', Thing((3, 0, 0.5)), Thing((2, 0.5, 0.5)), 'behind'),
+        ('in_front_of', Thing((3, 0, 0.5)), Thing((3.1, 1, 0.5)), AMBIGUOUS),
+        ('in_front_of', Thing((3, 0, 0.5)), Thing((3.3, 0, 0.5)), AMBIGUOUS),
+        ('on_the_left', Thing((3, 0, 0.5)), Thing((3, 1, 0.5)), 'left'),
+        ('on_the_left', Thing((3, 0, 0.5), 180), Thing((3, 1, 0.5)), 'right'),
+        ('on_the_left', Thing((3, 0, 0.5), 90), Thing((3, 1, 0.5)), AMBIGUOUS),
+        ('side_towards', Thing((3, 0, 0.5), 90), Thing((3, 1, 0.5)), 'front'),
+        ('side_towards', Thing((3, 0, 0.5), -90), Thing((3, 1, 0.5)), 'back'),
+        ('side_towards', Thing((3, 0, 0.5), 180), Thing((3, 1, 0.5)), 'right'),
+        ('side_towards', Thing((3, 0, 0.5), 45), Thing((3, 1, 0.5)), AMBIGUOUS),
+        ('parallel', Thing((3, 0, 0.5), 10), Thing((3, 1, 0.5), 30), 'parallel'),
+        ('parallel', Thing((3, 0, 0.5), 10), Thing((3, 1, 0.5), 170), 'parallel'),
+        ('parallel', Thing((3, 0, 0.5), 0), Thing((3, 1, 0.5), 100), 'perpendicular'),
+        ('parallel', Thing((3, 0, 0.5), 0), Thing((3, 1, 0.5), 40), AMBIGUOUS),
+        ('same_direction', Thing((3, 0, 0.5), -170), Thing((3, 1, 0.5), 170), 'same'),
+        ('same_direction', Thing((3, 0, 0.5), 0), Thing((3, 1, 0.5), 180), 'different'),
+        ('same_direction', Thing((3, 0, 0.5), 0), Thing((3, 1, 0.5), 50), AMBIGUOUS),
+    ],
+)  # fmt: skip
+def test_two_objects_by_hand(name, a, b, label):
+    assert getattr(relations, name)(geometry_of([a, b]), 0, 1).label == label
+
+
+@pytest.mark.parametrize(
+    ('name', 'a', 'b', 'label'),
+    [
+        ('closer_to', Thing((3, 1, 0.5)), Thing((3, -1.29, 0.5)), AMBIGUOUS),
+        ('closer_to', Thing((3, 1, 0.5)), Thing((3, -1.31, 0.5)), 'a'),
+        ('closer_to', Thing((3, 2.3, 0.5)), Thing((3, -2, 0.5)), AMBIGUOUS),
+        ('closer_to', Thing((3, 2.5, 0.5)), Thing((3, -2, 0.5)), 'b'),
+        ('facing', Thing((5, 0, 0.5)), Thing((3, 2, 0.5)), 'a'),
+        ('facing', Thing((1, 0, 0.5)), Thing((5, 1, 0.5)), 'b'),
+        ('facing', Thing((5, 0, 0.5)), Thing((6, 0.5, 0.5)), AMBIGUOUS),
+        ('facing', Thing((4, 1, 0.5)), Thing((3, 2, 0.5)), AMBIGUOUS),
+        ('facing', Thing((5, 0, 0.5)), Thing((3, 0.3, 0.5)), AMBIGUOUS),
+    ],
+)
+def test_three_objects_by_hand(name, a, b, label):
+    third = Thing((3, 0, 0.5), yaw_deg=0)
+    assert getattr(relations, name)(geometry_of([a, b, third]), 0, 1, 2).label == label
+
+
+def test_the_numbers_behind_the_labels_by_hand():
+    g = geometry_of([Thing((2, 0, 1.4)), Thing((4, 0, 0.4), 60), Thing((2, 2, 1.4), 90)])
+    assert relations.higher(g, 0, 1).numbers == pytest.approx({'height_gap_1_5m': 1.5})
+    ratio = relations.closer_to_camera(g, 0, 1).numbers['log_distance_ratio_3']
+    assert ratio == pytest.approx(3 * math.log(math.sqrt(17) / 2))
+    assert relations.in_front_of(g, 0, 2).numbers == pytest.approx(
+        {'front_cosine': 0, 'left_cosine': 1}
+    )
+    assert relations.parallel(g, 0, 1).numbers == pytest.approx(
+        {'turn_cosine': 0.5, 'double_turn_cosine': -0.5}
+    )
+    assert relations.side_seen(g, 0).numbers == pytest.approx(
+        {'azimuth_sin': 0, 'azimuth_cos': -1}
+    )
+    assert relations.closer_to(g, 0, 1, 2).numbers == pytest.approx(
+        {'log_ratio_1_5': 1.5 * math.log(1.5), 'a_less_1_5m': 0.5, 'b_less_1_5m': 1.5}
+    )
+    assert relations.facing(g, 1, 2, 0).numbers == pytest.approx({'a_cosine': 1, 'b_cosine': 0})
+    assert relations.next_to(g, 0, 2).numbers == pytest.approx({'gap_m': 1.5})
+    assert relations.directly_above(g, 0, 1).numbers == pytest.approx(
+        {'aside_1_5m': 2 / 1.5, 'gap_m': 0.5}
+    )
+    assert relations.turn_deg(g, 1, 2) == pytest.approx(30)
