@@ -16,6 +16,11 @@ from spatialllm_ros.schema import Scene, SceneObject
 COLUMNS, ROWS = 4, 3
 TILE_PX = (480, 360)
 WHITE, BLACK, ARROW = (255, 255, 255), (0, 0, 0), (255, 0, 255)
+FONT, FONT_SCALE, MARGIN_PX = cv2.FONT_HERSHEY_SIMPLEX, 0.42, 2
+
+Image = NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom in pixels."""
 
 
 def write_preview(path: Path, first_seed: int) -> None:
@@ -35,18 +40,23 @@ def write_preview(path: Path, first_seed: int) -> None:
     cv2.imwrite(str(path), cv2.cvtColor(np.concatenate(rows), cv2.COLOR_RGB2BGR))
 
 
-def draw_truth(rgb: NDArray[np.uint8], scene: Scene) -> NDArray[np.uint8]:
+def draw_truth(rgb: Image, scene: Scene) -> Image:
     """Return a copy of the image with each object's box, heading arrow, distance and azimuth."""
     image = rgb.copy()
     for item in scene.objects:
         left, top, right, bottom = (round(edge) for edge in item.box_xyxy_px)
         cv2.rectangle(image, (left, top), (right, bottom), WHITE, 1)
-        label = f'{item.category} {math.dist((0, 0, 0), item.centre_optical_m):.1f}m'
         if item.has_front:
-            label += f' {heading_deg(item, scene):.0f}'
             _draw_front(image, item, scene)
-        _draw_text(image, label, (max(left, 2), max(top - 4, 10)))
+    labels: list[Box] = []
+    for item in scene.objects:
+        labels.append(_draw_label(image, _label(item, scene), item, labels))
     return image
+
+
+def _label(item: SceneObject, scene: Scene) -> str:
+    words = f'{item.category} {math.dist((0, 0, 0), item.centre_optical_m):.1f} m'
+    return f'{words} {round(heading_deg(item, scene)) % 360} deg' if item.has_front else words
 
 
 def heading_deg(item: SceneObject, scene: Scene) -> float:
@@ -56,7 +66,7 @@ def heading_deg(item: SceneObject, scene: Scene) -> float:
     return math.degrees(azimuth(front, item.centre_optical_m, scene.camera.up_optical))
 
 
-def _draw_front(image: NDArray[np.uint8], item: SceneObject, scene: Scene) -> None:
+def _draw_front(image: Image, item: SceneObject, scene: Scene) -> None:
     centre = np.array(item.centre_optical_m)
     tip = centre + np.array(item.rotation_optical)[:, 0] * (item.size_m[0] / 2 + 0.25)
     if tip[2] > 0.1:
@@ -64,6 +74,20 @@ def _draw_front(image: NDArray[np.uint8], item: SceneObject, scene: Scene) -> No
         cv2.arrowedLine(image, tuple(start), tuple(end), ARROW, 2, tipLength=0.3)
 
 
-def _draw_text(image: NDArray[np.uint8], text: str, at: tuple[int, int]) -> None:
-    for colour, width in ((BLACK, 3), (WHITE, 1)):
-        cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, width, cv2.LINE_AA)
+def _draw_label(image: Image, text: str, item: SceneObject, others: list[Box]) -> Box:
+    """Write on a black field at the object's upper edge, or below that where others are."""
+    (text_width, ascent), descent = cv2.getTextSize(text, FONT, FONT_SCALE, 1)
+    width, height = text_width + 2 * MARGIN_PX, ascent + descent + 2 * MARGIN_PX
+    lowest = image.shape[0] - height
+    left = min(max(round(item.box_xyxy_px[0]), 0), image.shape[1] - width)
+    highest = min(max(round(item.box_xyxy_px[1]) - height, 0), lowest)
+    boxes = [(left, top, left + width - 1, top + height - 1) for top in range(highest, lowest + 1)]
+    box = next((own for own in boxes if not any(_touch(own, other) for other in others)), boxes[0])
+    cv2.rectangle(image, box[:2], box[2:], BLACK, cv2.FILLED)
+    at = (left + MARGIN_PX, box[1] + MARGIN_PX + ascent)
+    cv2.putText(image, text, at, FONT, FONT_SCALE, WHITE, 1, cv2.LINE_AA)
+    return box
+
+
+def _touch(a: Box, b: Box) -> bool:
+    return a[0] - 1 <= b[2] and b[0] - 1 <= a[2] and a[1] - 1 <= b[3] and b[1] - 1 <= a[3]
