@@ -145,6 +145,8 @@ class _Run:
                 self._save()
             if out_of_time:
                 break
+        if not scores:  # all steps were done before
+            scores = self._evaluate()
         return {**scores, 'finished': float(self.step >= config.steps)}
 
     def _take_step(self) -> dict[str, float]:

@@ -66,7 +66,8 @@ def _views(scenes: Sequence[Scene], per_view: int, split: str) -> Iterator[list[
     balancer = Balancer()
     for index, scene in enumerate(scenes):
         for view in (scene, mirrored_scene(scene)):
-            rng = np.random.Generator(np.random.PCG64([index, view is not scene]))
+            # Ends in one: trailing zeros would not tell this stream from the world's own.
+            rng = np.random.Generator(np.random.PCG64([index, view is not scene, 1]))
             yield generate(view, rng, balancer, per_view, split=split)
 
 
