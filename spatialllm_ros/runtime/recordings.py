@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from mcap.exceptions import McapError
 from mcap.reader import McapReader, make_reader
 from mcap_ros2.decoder import DecoderFactory
 
@@ -39,9 +37,6 @@ CONVERTERS: dict[str, Callable[[Any, int], Rgb]] = {
 
 ASSUMED_FOV_RAD = math.radians(60)
 """Horizontal, of a camera that nothing is known of."""
-
-_DAMAGE = (McapError, OSError, struct.error, ValueError, LookupError, StopIteration, RuntimeError)
-"""What the MCAP library and its decompressors raise on a damaged file."""
 
 
 def is_bag(path: Path) -> bool:
@@ -97,9 +92,9 @@ def read_bag(
             raise ImageError(f'{file_path}: {error}') from error
         except RecordingError as error:
             raise RecordingError(f'{file_path}: {error}') from error
-        except _DAMAGE as error:
+        except Exception as error:  # on damage the library raises nothing narrower
             raise RecordingError(
-                f'{file_path}: expected a ROS 2 bag in MCAP, found {error}; mcap doctor says more'
+                f'{file_path}: expected a ROS 2 bag in MCAP, found {error!r}; try mcap doctor'
             ) from error
 
 
@@ -126,7 +121,7 @@ class _BagReader:
         self._seen = 0
 
     def frames(self, file: IO[bytes]) -> Iterator[Frame]:
-        reader = make_reader(file, decoder_factories=[DecoderFactory()])
+        reader = make_reader(file, validate_crcs=True, decoder_factories=[DecoderFactory()])
         self._topic = _choose_topic(reader, self._topic)
         base = PurePosixPath(self._topic.removesuffix('/compressed'))
         info_topic = str(base.with_name('camera_info'))

@@ -202,6 +202,12 @@ def frame():
 
 
 @pytest.fixture
+def text_engine():
+    """Make an engine that says answers by question."""
+    return lambda answers: TextEngine(saying(answers))
+
+
+@pytest.fixture
 def image_words(bundle_folder):
     """Return the words that stand for a frame's image."""
     spec = load_bundle(bundle_folder).manifest.image
