@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from spatialllm_ros.errors import AnswerParseError
-from spatialllm_ros.runtime.answers import parse_answer
-from spatialllm_ros.schema import Answer, QuestionRecord
+from spatialllm_ros.runtime.answers import DEGREES, METRES, ParsedAnswer, parse_answer
+from spatialllm_ros.schema import Answer, AnswerKind, QuestionRecord
 
 TWELVE = (
     'height_higher', 'location_above', 'location_closer_to_camera', 'location_next_to',
@@ -68,10 +68,8 @@ def judge(record: QuestionRecord, answer: Answer) -> Judged:
     absent object is right if the answer says so.
     """
     text, confidence = answer.text.lower(), answer.confidence
-    truth_absent = record.answer.startswith(ABSENT_WORDS)
-    if truth_absent or text.startswith(ABSENT_WORDS):
-        said_so = text.startswith(ABSENT_WORDS)
-        return Judged(record, text, truth_absent and said_so, confidence)
+    if is_about_absent(record):
+        return Judged(record, text, text.startswith(ABSENT_WORDS), confidence)
     if record.options:
         index = answer.choice
         is_right = index is not None and record.options[index] == record.answer
@@ -86,15 +84,16 @@ def judge(record: QuestionRecord, answer: Answer) -> Judged:
 
 
 def _judge_length(record: QuestionRecord, text: str, confidence: float) -> Judged:
-    true_m, said_m = _number(record.answer), _number(text)
-    error = abs(said_m - true_m) / max(true_m, 0.1)
-    is_right = error <= DISTANCE_TOLERANCE or abs(said_m - true_m) <= 0.1 + 1e-9
+    true_m, said_m = _number(record.answer, METRES), _number(text, METRES)
+    miss_m = abs(said_m - true_m)
+    error = miss_m / max(true_m, 0.1)
+    is_right = miss_m <= max(0.1, DISTANCE_TOLERANCE * true_m) + 1e-9
     return Judged(record, text, is_right, confidence, error)
 
 
 def _judge_heading(record: QuestionRecord, text: str, confidence: float) -> Judged:
-    turn = (_number(text) - _number(record.answer) + 180) % 360 - 180
-    error = abs(turn)
+    turn = _number(text, DEGREES) - _number(record.answer, DEGREES)
+    error = abs((turn + 180) % 360 - 180) if math.isfinite(turn) else math.inf
     return Judged(record, text, error <= HEADING_TOLERANCE_DEG, confidence, error)
 
 
@@ -105,21 +104,28 @@ def _judge_place(record: QuestionRecord, text: str, confidence: float) -> Judged
     return Judged(record, text, error <= CENTRE_TOLERANCE, confidence, error)
 
 
-def _number(text: str) -> float:
-    """Return the first number of an answer; infinity where the words hold none."""
-    try:
-        parsed = parse_answer(text)
-    except AnswerParseError:
-        return math.inf
-    return math.inf if parsed.number is None else parsed.number
+def _number(text: str, unit: str) -> float:
+    """Return the number that an answer is; infinity where it is no number of this unit."""
+    parsed = _parsed(text)
+    return math.inf if parsed.number is None or parsed.unit != unit else parsed.number
 
 
 def _place(text: str) -> tuple[float, float]:
-    words = text.split()
+    place = _parsed(text).place
+    return (math.inf, math.inf) if place is None else (place.column_percent, place.row_percent)
+
+
+def _parsed(text: str) -> ParsedAnswer:
+    """Return what an answer means; mere words where it follows no grammar."""
     try:
-        return float(words[words.index('column') + 1]), float(words[words.index('row') + 1])
-    except (ValueError, IndexError):
-        return math.inf, math.inf
+        return parse_answer(text)
+    except AnswerParseError:
+        return ParsedAnswer(AnswerKind.TEXT)
+
+
+def is_about_absent(record: QuestionRecord) -> bool:
+    """Whether a question names an object that is not there."""
+    return record.answer.startswith(ABSENT_WORDS)
 
 
 def type_scores(judged: Iterable[Judged], blind: Iterable[Judged]) -> dict[str, TypeScore]:
@@ -128,7 +134,7 @@ def type_scores(judged: Iterable[Judged], blind: Iterable[Judged]) -> dict[str, 
     return {
         name: TypeScore(
             accuracy=_share_right(items),
-            blind=_share_right(unseen.get(name, [])),
+            blind=_share_right(unseen[name]),
             majority=majority([item.record for item in items]),
             n=len(items),
         )
@@ -141,15 +147,17 @@ def majority(records: list[QuestionRecord]) -> float:
 
     Where options name objects, the answer is the position of the option.
     """
-    if not records:
-        return 0.0
     labels = Counter(_label(record) for record in records)
     return labels.most_common(1)[0][1] / len(records)
 
 
 def median_error(judged: Iterable[Judged], name: str) -> float:
     """Return the median error of a metric type, NaN where it was not asked."""
-    errors = [item.error for item in judged if item.record.type == name and item.error is not None]
+    errors = [
+        item.error
+        for item in judged
+        if item.record.type == name and item.error is not None and not is_about_absent(item.record)
+    ]
     return median(errors) if errors else math.nan
 
 
@@ -162,10 +170,9 @@ def _label(record: QuestionRecord) -> str:
 def _by_type(judged: Iterable[Judged]) -> dict[str, list[Judged]]:
     groups: dict[str, list[Judged]] = defaultdict(list)
     for item in judged:
-        absent = item.record.answer.startswith(ABSENT_WORDS)
-        groups['absent_object' if absent else item.record.type].append(item)
+        groups['absent_object' if is_about_absent(item.record) else item.record.type].append(item)
     return groups
 
 
 def _share_right(items: list[Judged]) -> float:
-    return sum(item.is_right for item in items) / len(items) if items else 0.0
+    return sum(item.is_right for item in items) / len(items)
