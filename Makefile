@@ -89,6 +89,8 @@ $(ENV_TRAIN): $(TRAIN_SETS)
 	@python=$$(tools/find_python) && $$python -m venv .venv-train
 	@$(STEP) $(LOGS)/env-train.log 'Installing the training environment into .venv-train (minutes)' \
 	  .venv-train/bin/python -m pip install $(addprefix -r ,$(TRAIN_SETS))
+	@# The scripts of training/ and export/ import the package from here.
+	@echo '$(CURDIR)' >$$(echo .venv-train/lib/python3*/site-packages)/spatialllm_ros.pth
 	@touch $@
 
 $(BUILT): $(ENV) $(SOURCES)
