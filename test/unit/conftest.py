@@ -1,12 +1,13 @@
-"""Scenes of sampled worlds with all in full view, made without drawing them."""
+"""Scenes of sampled worlds with all in full view, never drawn; questions read back."""
 
+import re
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from spatialllm_ros.geometry import as_mat3, as_vec3, project
-from spatialllm_ros.schema import Scene, SceneObject
+from spatialllm_ros.schema import Mention, QuestionRecord, Scene, SceneObject
 
 SIZE_PX = (384, 288)
 
@@ -44,3 +45,21 @@ def sampled_scene() -> Callable[[int], Scene]:
         return Scene(f'sim-{seed}', '', camera.model, named, 'simulated', 'Apache-2.0')
 
     return scene_of
+
+
+@pytest.fixture(scope='session')
+def read_back() -> Callable[[QuestionRecord], tuple[str, dict[str, Mention]]]:
+    """Return the function from a question to its wording and the mention in each role."""
+    from spatialllm_ros.questions.phrasings import PHRASINGS  # noqa: PLC0415
+
+    def read(record: QuestionRecord) -> tuple[str, dict[str, Mention]]:
+        blank = record.question
+        for mention in reversed(record.mentions):
+            blank = f'{blank[: mention.start]}{{}}{blank[mention.end :]}'
+        for wording in (*PHRASINGS[record.type].train, *PHRASINGS[record.type].evaluation):
+            if re.sub(r'{.}', '{}', wording) == blank.replace(' an {', ' a {'):
+                roles = re.findall(r'{(.)}', wording)
+                return wording, dict(zip(roles, record.mentions, strict=True))
+        raise AssertionError(f'no wording of {record.type} reads {blank!r}')
+
+    return read
