@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
-from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.errors import AnswerParseError, ConfigError
 from spatialllm_ros.geometry import guessed_camera
 from spatialllm_ros.node.ask_interfaces import AskInterfaces
 from spatialllm_ros.node.asking import Asker
@@ -37,7 +38,8 @@ def load_session(parameters: NodeParameters) -> SpatialSession:
     session = SpatialSession.load(parameters.bundle, parameters.engine, parameters.cpu_threads)
     rgb = np.full((48, 64, 3), 128, np.uint8)
     frame = Frame(rgb, guessed_camera(64, 48, 1.0), stamp_ns=0, frame_id='', camera_name='')
-    session.answer(session.encode(frame), WARM_UP_QUERY)
+    with suppress(AnswerParseError):  # nobody will read it
+        session.answer(session.encode(frame), WARM_UP_QUERY)
     return session
 
 

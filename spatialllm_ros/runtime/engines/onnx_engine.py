@@ -149,7 +149,9 @@ class StaticContext(_Context):
         with _failures_named('the decoder graph'):
             self._session.run_with_iobinding(self._binding)
         self._length += count
-        logits: Floats = self._binding.get_outputs()[-1].numpy()[0]
+        # The vector, for a list would wrap every layer's cache anew.
+        outputs = self._binding.get_outputs_as_ortvaluevector()
+        logits: Floats = outputs[len(outputs) - 1].numpy()[0]
         return logits
 
     def rewind(self, length: int) -> None:
