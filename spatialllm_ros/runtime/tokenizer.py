@@ -24,6 +24,8 @@ class Tokenizer:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises nothing narrower
             raise BundleError(f'{path}: expected a tokenizer, found {error}; {REMEDY}') from error
+        # What a caller writes is text, "<image>" and "</s>" too.
+        self._tokenizer.encode_special_tokens = True
 
     @property
     def size(self) -> int:

@@ -1,0 +1,102 @@
+"""The wordings: what they leave open, which split they belong to, what they ask for."""
+
+import re
+from itertools import chain
+
+import pytest
+
+from spatialllm_ros.questions import QUESTION_TYPES
+from spatialllm_ros.questions.generator import fill
+from spatialllm_ros.questions.phrasings import PHRASINGS
+from spatialllm_ros.schema import Mention
+
+BENCHMARK = {
+    'height_higher': 'ab',
+    'location_above': 'ab',
+    'location_closer_to_camera': 'ab',
+    'location_next_to': 'ab',
+    'orientation_in_front_of': 'ab',
+    'orientation_on_the_left': 'ab',
+    'orientation_viewpoint': 'a',
+    'multi_object_closer_to': 'abc',
+    'multi_object_facing': 'abc',
+    'multi_object_viewpoint_towards_object': 'ab',
+    'multi_object_parallel': 'ab',
+    'multi_object_same_direction': 'ab',
+}
+OTHERS = {
+    'distance_to_camera': 'a',
+    'distance_between': 'ab',
+    'height_above_floor': 'a',
+    'heading': 'a',
+    'locate': 'a',
+    'describe': 'a',
+    'exist': 'a',
+    'count': 'a',
+}
+ROLES = {**BENCHMARK, **OTHERS}
+DIRECT, OPPOSITE = {'higher', 'closer', 'nearer', 'facing', 'face'}, {'lower', 'farther'}
+
+
+def test_every_type_has_wordings_and_the_twelve_of_3dsrbench_are_there():
+    assert set(QUESTION_TYPES) == set(PHRASINGS) == set(ROLES)
+    assert all(QUESTION_TYPES[name].is_closed for name in BENCHMARK)
+
+
+@pytest.mark.parametrize('name', ROLES)
+def test_wordings_leave_the_roles_of_their_type_open(name):
+    for wording in chain(PHRASINGS[name].train, PHRASINGS[name].evaluation):
+        assert set(re.findall(r'\{(.*?)\}', wording)) == set(ROLES[name])
+        assert wording.endswith(('?', '.'))
+        assert wording == ' '.join(wording.lower().split())
+
+
+@pytest.mark.parametrize('name', ROLES)
+def test_held_out_wordings_are_new_but_their_words_are_not(name):
+    own = PHRASINGS[name]
+    assert len({*own.train, *own.evaluation}) == len(own.train) + len(own.evaluation)
+    assert len(own.train) >= 2
+    assert len(own.evaluation) >= 2
+    known = {word for each in PHRASINGS.values() for text in each.train for word in split(text)}
+    assert {word for text in own.evaluation for word in split(text)} <= known
+
+
+def test_no_wording_is_shared_by_two_types():
+    every = [w for own in PHRASINGS.values() for w in chain(own.train, own.evaluation)]
+    assert len(every) == len(set(every))
+
+
+@pytest.mark.parametrize('name', [n for n in ROLES if QUESTION_TYPES[n].names_objects])
+def test_a_wording_asks_for_the_relation_or_its_opposite(name):
+    for wording in chain(PHRASINGS[name].train, PHRASINGS[name].evaluation):
+        found = set(split(wording)) & (DIRECT | OPPOSITE)
+        assert len(found) == 1
+        assert PHRASINGS[name].is_reversed(wording) == (found <= OPPOSITE)
+
+
+def test_closed_questions_say_their_options_or_ask_for_a_side():
+    for name, kind in QUESTION_TYPES.items():
+        for wording in chain(PHRASINGS[name].train, PHRASINGS[name].evaluation):
+            words = set(split(wording))
+            if kind.options == ('yes', 'no'):
+                assert words & {'is', 'are', 'do', 'does', 'can'}
+            elif len(kind.options) == 4:
+                assert 'side' in words
+            elif kind.options:
+                assert set(kind.options) <= words
+
+
+def test_phrases_are_put_in_with_their_places_and_articles():
+    text, mentions = fill('is there a {a}?', {'a': ('orange ball', 3)})
+    assert text == 'is there an orange ball?'
+    assert mentions == (Mention(12, 23, 3),)
+    text, mentions = fill(
+        'is the {b} near the {a}, as the {a} faces?', {'a': ('mug', 1), 'b': ('car', -1)}
+    )
+    assert text == 'is the car near the mug, as the mug faces?'
+    assert mentions == (Mention(7, 10, -1), Mention(20, 23, 1), Mention(32, 35, 1))
+    assert fill('how many {a} are there?', {'a': ('mugs', -2)}) == ('how many mugs are there?', ())
+
+
+def split(wording) -> list[str]:
+    return re.findall(r'[a-z]+', re.sub(r'\{.\}', '', wording))
