@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -32,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SpatialLLMError as error:
         print(f'spatialllm: {error}', file=sys.stderr)
         return BAD_INPUT if isinstance(error, InputError) else FAILED
+    except BrokenPipeError:  # whoever reads the answers has seen enough
+        # The interpreter flushes once more at its end. Source: library reference, module signal.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
 

@@ -198,3 +198,18 @@ def test_the_module_is_the_command():
     wrong = run('sing')
     assert wrong.returncode == 2
     assert 'ask' in wrong.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_traceback():
+    program = (
+        'from spatialllm_ros.runtime import cli\n'
+        "cli.COMMANDS['ask'] = lambda _: [print('x' * 9999, flush=True) for _ in range(999)]\n"
+        "raise SystemExit(cli.main(['ask']))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, '-c', program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b''
+    assert process.returncode == 1
