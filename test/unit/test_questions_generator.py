@@ -1,0 +1,324 @@
+"""Questions of sampled worlds: what they name, and that their answers are true.
+
+Truth is read again from the text: the wording gives the roles, plain geometry the quantities.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spatialllm_ros import relations
+from spatialllm_ros.errors import GeometryError
+from spatialllm_ros.geometry import unit
+from spatialllm_ros.questions import QUESTION_TYPES, Balancer, generate
+from spatialllm_ros.questions.generator import plural
+from spatialllm_ros.runtime.answers import locate, parse_answer
+from spatialllm_ros.scenes.catalogue import CATEGORIES
+from spatialllm_ros.schema import CameraModel, Scene
+
+RELATIONS = {
+    'height_higher': 'higher',
+    'location_above': 'directly_above',
+    'location_closer_to_camera': 'closer_to_camera',
+    'location_next_to': 'next_to',
+    'orientation_in_front_of': 'in_front_of',
+    'orientation_on_the_left': 'on_the_left',
+    'orientation_viewpoint': 'side_seen',
+    'multi_object_closer_to': 'closer_to',
+    'multi_object_facing': 'facing',
+    'multi_object_viewpoint_towards_object': 'side_towards',
+    'multi_object_parallel': 'parallel',
+    'multi_object_same_direction': 'same_direction',
+}
+FACING_ROLES = {
+    'orientation_in_front_of': 'a',
+    'orientation_on_the_left': 'a',
+    'orientation_viewpoint': 'a',
+    'multi_object_viewpoint_towards_object': 'a',
+    'multi_object_parallel': 'ab',
+    'multi_object_same_direction': 'ab',
+    'multi_object_facing': 'c',
+    'heading': 'a',
+}
+PLAIN = (
+    'height_higher',
+    'location_above',
+    'location_closer_to_camera',
+    'location_next_to',
+    'exist',
+)
+NOTHING_THERE = 'there is no '
+
+
+@pytest.fixture(scope='module')
+def asked(sampled_scene):
+    """Return (scene, question) pairs of both splits."""
+    return [
+        (scene, record)
+        for split, first_seed in (('train', 0), ('eval', 900_000_000))
+        for scene, records in ask(sampled_scene, range(first_seed, first_seed + 250), split)
+        for record in records
+    ]
+
+
+def ask(scene_of, seeds, split):
+    balancer = Balancer()
+    for seed in seeds:
+        scene = scene_of(seed)
+        yield scene, generate(scene, np.random.default_rng(seed), balancer, 16, split=split)
+
+
+def of_type(asked, *names):
+    found = [
+        (scene, record)
+        for scene, record in asked
+        if record.type in names and not record.answer.startswith(NOTHING_THERE)
+    ]
+    assert len(found) >= 20
+    return found
+
+
+def phrase_of(record, mention) -> str:
+    return record.question[mention.start : mention.end]
+
+
+def fits(phrase, item) -> bool:
+    name, _, place = phrase.partition(' on the ')
+    *adjectives, category = name.split()
+    return (
+        category == item.category
+        and all(word in (item.colour, item.size_word) for word in adjectives)
+        and (not place or place == item.support)
+    )
+
+
+def height_m(scene, index) -> float:
+    camera = scene.camera
+    return camera.height_m + float(
+        np.dot(scene.objects[index].centre_optical_m, unit(camera.up_optical))
+    )
+
+
+def test_every_type_is_asked(asked):
+    assert {record.type for _, record in asked} == set(QUESTION_TYPES)
+
+
+def test_a_mention_holds_a_phrase_that_fits_its_object_alone(asked):
+    for scene, record in asked:
+        if record.type != 'count':
+            for mention in record.mentions:
+                fitting = [
+                    i for i, o in enumerate(scene.objects) if fits(phrase_of(record, mention), o)
+                ]
+                assert fitting == ([] if mention.object_index < 0 else [mention.object_index])
+
+
+@pytest.mark.parametrize('name', RELATIONS)
+def test_a_closed_answer_is_what_holds_between_the_objects_named(asked, read_back, name):
+    kind = QUESTION_TYPES[name]
+    for scene, record in of_type(asked, name):
+        wording, roles = read_back(record)
+        indices = [roles[role].object_index for role in sorted(roles)]
+        geometry = relations.scene_geometry(scene)
+        truth = getattr(relations, RELATIONS[name])(geometry, *indices)
+        expected = truth.label
+        if kind.names_objects:
+            assert record.options == tuple(phrase_of(record, roles[role]) for role in 'ab')
+            opposite = 'lower' in wording or 'farther' in wording
+            expected = record.options['ab'.index(truth.label) ^ opposite]
+        assert record.answer == expected
+        assert record.answer in record.options
+        assert record.numbers == pytest.approx(truth.numbers)
+        assert len(set(indices)) == len(indices)
+
+
+def test_lengths_are_those_of_the_scene(asked):
+    for scene, record in of_type(asked, 'distance_to_camera', 'height_above_floor'):
+        index = record.mentions[0].object_index
+        centre = scene.objects[index].centre_optical_m
+        far = record.type == 'distance_to_camera'
+        truth_m = math.hypot(*centre) if far else height_m(scene, index)
+        assert parse_answer(record.answer).number == pytest.approx(truth_m, abs=0.0501)
+    for scene, record in of_type(asked, 'distance_between'):
+        first, second = (scene.objects[m.object_index].centre_optical_m for m in record.mentions)
+        found_m = parse_answer(record.answer).number
+        assert found_m == pytest.approx(math.dist(first, second), abs=0.0501)
+
+
+def test_a_located_object_is_where_the_words_say(asked):
+    for scene, record in of_type(asked, 'locate'):
+        item = scene.objects[record.mentions[0].object_index]
+        place = parse_answer(record.answer).place
+        found = locate(place, scene.camera)
+        away_m = math.hypot(*item.centre_optical_m)
+        assert math.dist(found.centre_optical_m, item.centre_optical_m) < 0.06 + 0.01 * away_m
+        assert (place.heading_deg is not None) == item.has_front
+
+
+def test_headings_and_descriptions_agree_with_the_geometry(asked):
+    for scene, record in of_type(asked, 'heading', 'describe'):
+        index = record.mentions[0].object_index
+        words = record.answer.split()
+        if record.type == 'describe':
+            assert words[:3] == ['distance', f'{distance_m(scene, index):.1f}', 'm']
+            assert words[3:6] == ['height', f'{max(height_m(scene, index), 0):.1f}', 'm']
+            assert (len(words) > 6) == scene.objects[index].has_front
+        if scene.objects[index].has_front:
+            truth = math.degrees(relations.scene_geometry(scene).azimuths_rad[index])
+            turn = (float(words[-2]) - truth + 180) % 360 - 180
+            assert abs(turn) <= 5.001
+            assert words[-1] == 'degrees'
+
+
+def distance_m(scene, index) -> float:
+    return math.hypot(*scene.objects[index].centre_optical_m)
+
+
+def test_existence_is_asked_of_what_is_there_once_or_not_at_all(asked):
+    for scene, record in of_type(asked, 'exist'):
+        (mention,) = record.mentions
+        fitting = sum(fits(phrase_of(record, mention), item) for item in scene.objects)
+        assert fitting == {'yes': 1, 'no': 0}[record.answer]
+
+
+def test_counts_are_counted(asked):
+    names = {plural(category): category for category in CATEGORIES}
+    seen = set()
+    for scene, record in of_type(asked, 'count'):
+        (category,) = [names[word] for word in record.question[:-1].split() if word in names]
+        own = [i for i, item in enumerate(scene.objects) if item.category == category]
+        assert record.answer == str(len(own))
+        named = (own or [-1]) if len(own) < 2 else []
+        assert [mention.object_index for mention in record.mentions] == named
+        seen.add(record.answer)
+    assert {'0', '1', '2'} <= seen
+
+
+def test_what_is_mostly_hidden_is_not_counted(sampled_scene):
+    scene = sampled_scene(0)
+    hidden = replace(scene.objects[0], visibility=0.2)
+    scene = replace(scene, objects=(hidden, *scene.objects[1:]))
+    questions = [
+        record.question
+        for seed in range(60)
+        for record in generate(scene, np.random.default_rng(seed), Balancer(), 4, types=('count',))
+    ]
+    assert len(questions) > 60
+    assert not [text for text in questions if plural(hidden.category) in text.split()]
+
+
+def test_an_absent_object_is_said_to_be_absent_by_its_phrase(asked):
+    absent = 0
+    for scene, record in asked:
+        missing = [m for m in record.mentions if m.object_index < 0]
+        if record.type in ('exist', 'count') or not missing:
+            assert not record.answer.startswith(NOTHING_THERE)
+            continue
+        absent += 1
+        phrase = phrase_of(record, missing[0])
+        assert record.answer == NOTHING_THERE + phrase
+        assert not any(fits(phrase, item) for item in scene.objects)
+        assert record.numbers == {}
+    assert 0.02 < absent / len(asked) < 0.06
+
+
+@pytest.mark.parametrize('name', FACING_ROLES)
+def test_only_objects_with_a_front_are_asked_which_way_they_face(asked, read_back, name):
+    for scene, record in asked:
+        if record.type == name:
+            _, roles = read_back(record)
+            for role in FACING_ROLES[name]:
+                index = roles[role].object_index
+                category = phrase_of(record, roles[role]).split(' on ')[0].split()[-1]
+                assert CATEGORIES[category].has_front
+                assert index < 0 or scene.objects[index].has_front
+
+
+def test_plain_questions_tell_neither_size_nor_place(asked):
+    for _, record in of_type(asked, *PLAIN):
+        for mention in record.mentions:
+            assert not {'small', 'large', 'on'} & set(phrase_of(record, mention).split())
+
+
+def test_equal_generators_make_equal_questions(sampled_scene):
+    def make(seed):
+        return list(ask(sampled_scene, range(5), 'train')), generate(
+            sampled_scene(7), np.random.default_rng(seed), Balancer(), 16
+        )
+
+    assert make(1) == make(1)
+    assert make(1) != make(2)
+
+
+def test_a_scene_gives_no_more_than_asked_and_only_the_types_asked(sampled_scene):
+    for seed in range(20):
+        records = generate(
+            sampled_scene(seed), np.random.default_rng(seed), Balancer(), 3,
+            types=('locate', 'height_higher'),
+        )  # fmt: skip
+        assert len(records) <= 3
+        assert {record.type for record in records} <= {'locate', 'height_higher'}
+        assert all(record.scene_id == f'sim-{seed}' for record in records)
+
+
+def test_the_splits_share_no_wording(sampled_scene, read_back):
+    found = {'train': set(), 'eval': set()}
+    for split, wordings in found.items():
+        for _, records in ask(sampled_scene, range(60), split):
+            wordings |= {read_back(record)[0] for record in records if record.type != 'count'}
+    assert len(found['train']) > 30
+    assert not found['train'] & found['eval']
+
+
+def test_objects_hardly_seen_are_not_asked_about(sampled_scene):
+    def seen(scene, **changes):
+        hidden = replace(scene.objects[0], **changes)
+        return replace(scene, objects=(hidden, *scene.objects[1:]))
+
+    def mentioned(scene, names):
+        return {
+            mention.object_index
+            for record in generate(scene, np.random.default_rng(0), Balancer(), 200)
+            if record.type in names and record.type != 'count'
+            for mention in record.mentions
+        }
+
+    scene = next(
+        s for s in map(sampled_scene, range(99)) if s.objects[0].has_front and s.objects[0].phrase
+    )
+    left, top, _, _ = scene.objects[0].box_xyxy_px
+    assert 0 in mentioned(scene, QUESTION_TYPES)
+    assert 0 in mentioned(scene, ['heading'])
+    assert 0 not in mentioned(seen(scene, visibility=0.34), QUESTION_TYPES)
+    tiny = (left, top, left + 19, top + 19)  # of 384: the limit is 10 of 192
+    assert 0 not in mentioned(seen(scene, box_xyxy_px=tiny), QUESTION_TYPES)
+    half_hidden = seen(scene, visibility=0.49)
+    assert 0 in mentioned(half_hidden, QUESTION_TYPES)
+    assert 0 not in mentioned(half_hidden, ['heading', 'orientation_viewpoint', 'locate'])
+
+
+def test_an_empty_scene_has_nothing_to_ask():
+    camera = CameraModel(64, 48, 60.0, 60.0, 31.5, 23.5, (0.0, -1.0, 0.0), 1.4)
+    empty = Scene('empty', '', camera, (), '', '')
+    assert generate(empty, np.random.default_rng(0), Balancer(), 16) == []
+    with pytest.raises(GeometryError, match='gravity and camera height in scene empty'):
+        generate(
+            replace(empty, camera=replace(camera, up_optical=None)),
+            np.random.default_rng(0), Balancer(), 16,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('category', 'many'),
+    [
+        ('car', 'cars'),
+        ('person', 'people'),
+        ('bus', 'buses'),
+        ('box', 'boxes'),
+        ('bench', 'benches'),
+    ],
+)
+def test_plurals(category, many):
+    assert plural(category) == many
