@@ -7,13 +7,20 @@ python -m spatialllm_ros.demo --camera /dev/video0
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from spatialllm_ros.demo.environment import demo_environment
-from spatialllm_ros.demo.processes import Processes
+from spatialllm_ros.demo.processes import (
+    IMAGE_TOPIC,
+    Processes,
+    ask_questions,
+    start_camera,
+    start_node,
+)
 from spatialllm_ros.errors import SpatialLLMError
 
 ROS_DEFAULT_DOMAIN = 0
@@ -54,45 +61,23 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace, logs: Path) -> int:
     """Run the three until the questions end."""
     is_topic = is_image_topic(args.camera)
-    environment = demo_environment(ROS_DEFAULT_DOMAIN if is_topic else None)
+    environment = demo_environment(os.environ, ROS_DEFAULT_DOMAIN if is_topic else None)
     domain = environment['ROS_DOMAIN_ID']
-    image = args.camera if is_topic else '/camera/image'
+    image = args.camera if is_topic else IMAGE_TOPIC
     print(f'Camera {args.camera}, node and questions start in ROS domain {domain}.')
     print('Ask from another terminal, in an environment with the same ROS:')
     print(f'  ROS_DOMAIN_ID={domain} python -m spatialllm_ros.demo.ask "{EXAMPLE}"')
     with Processes(environment, logs) as processes:
         if not is_topic:
-            processes.start('camera', 'demo.camera_node', *camera_arguments(args.camera))
-        processes.start('node', 'node.main', *node_arguments(image, args.bundle))
+            start_camera(processes, {'source': args.camera})
+        start_node(processes, image, {'bundle': args.bundle} if args.bundle else {})
         print(flush=True)
-        return processes.run('demo.questioner', *question_arguments(args))
+        return ask_questions(processes, {'questions': args.questions, 'period_s': args.period})
 
 
 def is_image_topic(camera: str) -> bool:
     """Tell a topic that somebody else publishes from what the demo's camera can open."""
     return camera.startswith('/') and not camera.startswith('/dev/') and not Path(camera).exists()
-
-
-def camera_arguments(source: str, images: int = 0) -> list[str]:
-    """Return the arguments of a camera node that publishes below ``/camera``."""
-    return [
-        *('--ros-args', '-r', '__ns:=/camera'),
-        *('-p', f'source:={source}', '-p', f'images:={images}'),
-    ]
-
-
-def node_arguments(image: str, bundle: str | None) -> list[str]:
-    """Return the arguments of a node that reads an image topic and the intrinsics beside it."""
-    info = PurePosixPath(image).with_name('camera_info')
-    remapped = ['-r', f'image:={image}', '-r', f'camera_info:={info}']
-    return ['--ros-args', *remapped, *(['-p', f'bundle:={bundle}'] if bundle else [])]
-
-
-def question_arguments(args: argparse.Namespace) -> list[str]:
-    """Return the arguments of the questioner."""
-    values = {'questions': args.questions, 'period_s': args.period}
-    given = [word for name, value in values.items() for word in ('-p', f'{name}:={value}')]
-    return ['--ros-args', *given]
 
 
 if __name__ == '__main__':

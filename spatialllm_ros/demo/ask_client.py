@@ -45,10 +45,14 @@ class AskClient:
         node: for parameters and subscriptions of the program's own.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str] | None = None) -> None:
-        """Join the ROS graph as a node with this name."""
+    def __init__(
+        self, name: str, arguments: Sequence[str] | None = None, domain: int | None = None
+    ) -> None:
+        """Join the ROS graph as a node; the domain is by default that of the environment."""
         # Signals stay with the program: rclpy would end the context while an answer is on its way.
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(
+            args=arguments, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO
+        )
         self.node = rclpy.create_node(name)
         self._action = ActionClient(self.node, AskSpatial, f'/{NODE_NAME}/ask')
         self._executor = SingleThreadedExecutor()

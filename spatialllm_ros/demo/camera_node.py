@@ -104,9 +104,7 @@ class CameraNode(Node):
         if self._raw.get_subscription_count():
             self._raw.publish(raw_message(header, shot.rgb))
         if self._compressed.get_subscription_count():
-            file = array.array(
-                'B', jpeg_file(shot.rgb)
-            )  # others are checked byte by byte
+            file = array.array('B', jpeg_file(shot.rgb))  # others are checked byte by byte
             self._compressed.publish(CompressedImage(header=header, format='jpeg', data=file))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import socket
+from collections.abc import Mapping
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.runtime.shared_files import shared_file
@@ -37,15 +37,19 @@ def free_domain() -> int:
     )
 
 
-def demo_environment(domain: int | None = None) -> dict[str, str]:
-    """Return this process's environment with a domain and room for images in shared memory.
+def demo_environment(given: Mapping[str, str], domain: int | None = None) -> dict[str, str]:
+    """Return an environment with a domain and room for images in shared memory.
 
     What is set already stays as it is.
 
     Args:
+        given: the environment so far.
         domain: the ROS_DOMAIN_ID where none is set; by default a free one.
+
+    Raises:
+        ConfigError: no domain is free.
     """
-    profile = str(shared_file('config/fastdds_shm.xml'))
-    if 'ROS_DOMAIN_ID' not in os.environ and domain is None:
-        domain = free_domain()
-    return dict.fromkeys(PROFILE_VARIABLES, profile) | {'ROS_DOMAIN_ID': str(domain)} | os.environ
+    own = dict.fromkeys(PROFILE_VARIABLES, str(shared_file('config/fastdds_shm.xml')))
+    if 'ROS_DOMAIN_ID' not in given:
+        own['ROS_DOMAIN_ID'] = str(free_domain() if domain is None else domain)
+    return own | dict(given)

@@ -6,12 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from spatialllm_ros.errors import ProcessError
 
-GRACE_S = 10.0
+IMAGE_TOPIC = '/camera/image'
+
+GRACE_S, LAST_WORDS_S = 10.0, 2.0
 LOOK_AGAIN_S = 0.05
 LAST_LINES = 20
 
@@ -58,9 +61,14 @@ class Processes:
             ProcessError: one in the background ended meanwhile; holds its last lines.
         """
         process = self._popen(module, arguments)
-        while process.poll() is None:
-            self.check()
-            time.sleep(LOOK_AGAIN_S)
+        try:
+            while process.poll() is None:
+                self.check()
+                time.sleep(LOOK_AGAIN_S)
+        except KeyboardInterrupt:  # which the terminal sends to the process too
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(LAST_WORDS_S)
+            raise
         return process.returncode
 
     def check(self) -> None:
@@ -89,3 +97,25 @@ class Processes:
         process = subprocess.Popen(command, env=self._environment, **streams)
         self._all.append(process)
         return process
+
+
+def start_camera(processes: Processes, parameters: Mapping[str, object]) -> None:
+    """Start a camera that publishes on ``IMAGE_TOPIC``."""
+    arguments = ['-r', '__ns:=/camera', *_given(parameters)]
+    processes.start('camera', 'demo.camera_node', '--ros-args', *arguments)
+
+
+def start_node(processes: Processes, image: str, parameters: Mapping[str, object]) -> None:
+    """Start the node on an image topic and the intrinsics beside it."""
+    info = PurePosixPath(image).with_name('camera_info')
+    arguments = ['-r', f'image:={image}', '-r', f'camera_info:={info}', *_given(parameters)]
+    processes.start('node', 'node.main', '--ros-args', *arguments)
+
+
+def ask_questions(processes: Processes, parameters: Mapping[str, object]) -> int:
+    """Ask questions in this terminal and return the exit status."""
+    return processes.run('demo.questioner', '--ros-args', *_given(parameters))
+
+
+def _given(parameters: Mapping[str, object]) -> list[str]:
+    return [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]

@@ -15,6 +15,8 @@ from spatialllm_ros.schema import CameraModel
 
 Rgb = NDArray[np.uint8]
 
+RATE_HZ = 15.0
+"""Of the demo's own cameras."""
 JPEG_QUALITY = 75
 
 

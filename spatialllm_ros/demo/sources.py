@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 
 from spatialllm_ros.demo.recording import TOUR, read_shots
-from spatialllm_ros.demo.shots import Shot
+from spatialllm_ros.demo.shots import RATE_HZ, Shot
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.runtime.shared_files import shared_file
 
-BETWEEN_ROUNDS_S = 1 / 15
+BETWEEN_ROUNDS_S = 1 / RATE_HZ
 """From the last image of a recording to the first one again."""
 
 LIVE_SEEDS = range(960_000_000, 1_000_000_000)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spatialllm_ros.demo.shots import Rgb, Shot, info_fields
+from spatialllm_ros.demo.shots import RATE_HZ, Rgb, Shot, info_fields
 from spatialllm_ros.demo.truth import Truth
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.questions import QUESTION_TYPES, Balancer, generate
@@ -24,7 +24,6 @@ from spatialllm_ros.scenes.worlds import World
 from spatialllm_ros.schema import QuestionRecord, Scene
 
 WIDTH_PX, HEIGHT_PX = 640, 480
-RATE_HZ = 15.0
 SWING_RAD = math.radians(3)
 """How far the camera turns to either side."""
 STEPS = 23
