@@ -138,7 +138,9 @@ class AnswerWriter:
         self.ended_s = time.perf_counter()
 
     def _answer(self, parsed: ParsedAnswer, choice: int | None = None) -> Answer:
-        frame = self._frame
+        frame, image = self._frame, self._manifest.image
+        canvas_px = (image.width_px, image.height_px)
+        place = parsed.place
         return Answer(
             text=self._text,
             kind=parsed.kind,
@@ -150,7 +152,7 @@ class AnswerWriter:
             choice=choice,
             number=parsed.number,
             unit=parsed.unit,
-            pose=None if parsed.place is None else locate(parsed.place, frame.camera),
+            pose=None if place is None else locate(place, frame.camera, canvas_px),
         )
 
 

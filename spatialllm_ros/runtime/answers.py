@@ -5,8 +5,9 @@ The grammar, all lower case:
 * ``yes`` | ``no``
 * ``3.4 m`` | ``90 degrees`` | ``3``
 * ``column 42 row 61 distance 3.4 m`` and, for an object with a front, ``heading 90 degrees``:
-  whole percents of the source image's width and height, the Euclidean distance from the optical
-  centre, the azimuth of ``geometry.azimuth``
+  whole percents of the width and height of the canvas that the model sees (the image's own, where
+  both have one aspect), the Euclidean distance from the optical centre, the azimuth of
+  ``geometry.azimuth``
 * any other words without digits (``the red car``, ``left``, ``there is no purple dog``)
 """
 
@@ -16,8 +17,10 @@ import math
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from spatialllm_ros.errors import AnswerParseError, UncalibratedCameraError
-from spatialllm_ros.geometry import as_vec3, lift
+from spatialllm_ros.geometry import as_vec3, fit_letterbox, lift, unletterboxed_points
 from spatialllm_ros.schema import AnswerKind, CameraModel, LocatedObject
 
 METRES, DEGREES, COUNT = 'm', 'degrees', ''
@@ -36,7 +39,7 @@ class Place:
     """Where an object is, as the words have it.
 
     Attributes:
-        column_percent, row_percent: of the source image's width and height.
+        column_percent, row_percent: of the width and height of the canvas that the model sees.
         heading_deg: None for an object without a front.
     """
 
@@ -105,13 +108,20 @@ def check_metric(parsed: ParsedAnswer, camera: CameraModel) -> None:
     )
 
 
-def locate(place: Place, camera: CameraModel) -> LocatedObject:
-    """Return where a place is in the image and in the camera's optical frame."""
-    u = place.column_percent / 100 * camera.width_px - 0.5
-    v = place.row_percent / 100 * camera.height_px - 0.5
+def locate(place: Place, camera: CameraModel, canvas_px: tuple[int, int]) -> LocatedObject:
+    """Return where a place is in the image and in the camera's optical frame.
+
+    Args:
+        place: in the canvas that the model saw.
+        camera: of the image, which was letterboxed into the canvas.
+        canvas_px: width and height of the canvas.
+    """
+    box = fit_letterbox(camera.width_px, camera.height_px, *canvas_px)
+    percents = np.array([place.column_percent, place.row_percent])
+    u, v = unletterboxed_points(percents / 100 * canvas_px - 0.5, box)
     heading = place.heading_deg
     return LocatedObject(
         centre_optical_m=as_vec3(lift(camera, (u, v), place.distance_m)),
-        centre_px=(u, v),
+        centre_px=(float(u), float(v)),
         heading_rad=None if heading is None else math.radians(heading),
     )

@@ -151,7 +151,8 @@ def test_a_located_object_is_where_the_words_say(asked):
     for scene, record in of_type(asked, 'locate'):
         item = scene.objects[record.mentions[0].object_index]
         place = parse_answer(record.answer).place
-        found = locate(place, scene.camera)
+        camera = scene.camera
+        found = locate(place, camera, (camera.width_px, camera.height_px))
         away_m = math.hypot(*item.centre_optical_m)
         assert math.dist(found.centre_optical_m, item.centre_optical_m) < 0.06 + 0.01 * away_m
         assert (place.heading_deg is not None) == item.has_front

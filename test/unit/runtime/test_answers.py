@@ -83,7 +83,7 @@ def test_anything_is_read_or_refused(text):
 
 @given(percents, percents, st.integers(1, 999), st.none() | degrees)
 def test_a_place_is_where_its_pixel_and_distance_say(column, row, n, heading_deg):
-    located = locate(Place(column, row, n / 10, heading_deg), CAMERA)
+    located = locate(Place(column, row, n / 10, heading_deg), CAMERA, (100, 50))
     # Whole percents of the image, whose left edge is at -0.5 and whose right edge at 199.5.
     assert located.centre_px == pytest.approx((2 * column - 0.5, row - 0.5))
     assert math.hypot(*located.centre_optical_m) == pytest.approx(n / 10)
@@ -92,6 +92,14 @@ def test_a_place_is_where_its_pixel_and_distance_say(column, row, n, heading_deg
         assert located.heading_rad is None
     else:
         assert math.degrees(located.heading_rad) == pytest.approx(heading_deg)
+
+
+def test_a_place_in_a_padded_canvas_by_hand():
+    # 200x100 into 192x144: scaled by 0.96, with bands of 24 pixels above and below.
+    upper_left = locate(Place(0, 25, 2.0, None), CAMERA, (192, 144))
+    assert upper_left.centre_px == pytest.approx((-0.5, 12 / 0.96 - 0.5))
+    middle = locate(Place(50, 50, 2.0, None), CAMERA, (192, 144))
+    assert middle.centre_px == pytest.approx((99.5, 49.5))
 
 
 GUESS = guessed_camera(200, 100, 1.0)
