@@ -141,6 +141,12 @@ def test_lengths_are_those_of_the_scene(asked):
         far = record.type == 'distance_to_camera'
         truth_m = math.hypot(*centre) if far else height_m(scene, index)
         assert parse_answer(record.answer).number == pytest.approx(truth_m, abs=0.0501)
+        expected = (
+            {'log_distance': math.log(truth_m / 3.287)}
+            if far
+            else {'height_less_half_m': truth_m - 0.5}
+        )
+        assert record.numbers == pytest.approx(expected, abs=1e-4)
     for scene, record in of_type(asked, 'distance_between'):
         first, second = (scene.objects[m.object_index].centre_optical_m for m in record.mentions)
         found_m = parse_answer(record.answer).number
@@ -156,6 +162,11 @@ def test_a_located_object_is_where_the_words_say(asked):
         away_m = math.hypot(*item.centre_optical_m)
         assert math.dist(found.centre_optical_m, item.centre_optical_m) < 0.06 + 0.01 * away_m
         assert (place.heading_deg is not None) == item.has_front
+        camera, (x, y, z) = scene.camera, item.centre_optical_m
+        from_left = camera.fx_px * x / z + camera.cx_px + 0.5
+        from_top = camera.fy_px * y / z + camera.cy_px + 0.5
+        assert abs(from_left / camera.width_px * 100 - place.column_percent) < 0.501
+        assert abs(from_top / camera.height_px * 100 - place.row_percent) < 0.501
 
 
 def test_headings_and_descriptions_agree_with_the_geometry(asked):
@@ -295,9 +306,10 @@ def test_objects_hardly_seen_are_not_asked_about(sampled_scene):
     assert 0 not in mentioned(seen(scene, visibility=0.34), QUESTION_TYPES)
     tiny = (left, top, left + 19, top + 19)  # of 384: the limit is 10 of 192
     assert 0 not in mentioned(seen(scene, box_xyxy_px=tiny), QUESTION_TYPES)
-    half_hidden = seen(scene, visibility=0.49)
-    assert 0 in mentioned(half_hidden, QUESTION_TYPES)
-    assert 0 not in mentioned(half_hidden, ['heading', 'orientation_viewpoint', 'locate'])
+    for hardly in ({'visibility': 0.49}, {'box_xyxy_px': (left, top, left + 51, top + 9)}):
+        assert 0 in mentioned(seen(scene, **hardly), QUESTION_TYPES)
+        facing = mentioned(seen(scene, **hardly), ['heading', 'orientation_viewpoint', 'locate'])
+        assert 0 not in facing
 
 
 def test_an_empty_scene_has_nothing_to_ask():
