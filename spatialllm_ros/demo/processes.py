@@ -47,12 +47,13 @@ class Processes:
                 process.kill()
                 process.wait()
 
-    def start(self, name: str, module: str, *arguments: str) -> None:
+    def start(self, name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Run a module of this package in the background."""
         with self.log(name).open('wb') as log:
             streams = {'stdin': subprocess.DEVNULL, 'stdout': log, 'stderr': log}
             process = self._popen(module, arguments, **streams)
         self._background[name] = process
+        return process
 
     def run(self, module: str, *arguments: str) -> int:
         """Run a module in this terminal and return its exit status.

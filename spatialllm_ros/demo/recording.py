@@ -44,7 +44,8 @@ def write_recording(path: Path, shots: Iterable[Shot]) -> int:
             at_ns = START_NS + round(shot.at_s * NANOSECONDS)
             stamp = divmod(at_ns, NANOSECONDS)
             header = {'stamp': {'sec': stamp[0], 'nanosec': stamp[1]}, 'frame_id': FRAME_ID}
-            writer.write_message(INFO_TOPIC, info, {'header': header, **shot.info}, at_ns)
+            if shot.info:
+                writer.write_message(INFO_TOPIC, info, {'header': header, **shot.info}, at_ns)
             if shot.truth is not None:
                 text = {'data': shot.truth.to_json(stamp)}
                 writer.write_message(TRUTH_TOPIC, truth, text, at_ns)

@@ -1,0 +1,55 @@
+"""What a demo camera can be told to show."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from spatialllm_ros.demo import sources
+from spatialllm_ros.demo.recording import write_recording
+from spatialllm_ros.demo.shots import Shot
+from spatialllm_ros.demo.sources import open_source
+from spatialllm_ros.errors import ConfigError, RecordingError
+
+
+def test_a_bag_goes_round(tmp_path):
+    path = tmp_path / 'some.mcap'
+    greys = [np.full((48, 64, 3), grey, np.uint8) for grey in (50, 100, 150)]
+    write_recording(path, [Shot(rgb, i / 5, {}) for i, rgb in enumerate(greys)])
+    for name in (path, tmp_path):
+        shots = list(islice(open_source(str(name)), 7))
+        assert [round(shot.rgb.mean(), -1) for shot in shots] == [50, 100, 150] * 2 + [50]
+        gaps = np.diff([shot.at_s for shot in shots])
+        between = sources.BETWEEN_ROUNDS_S
+        assert gaps == pytest.approx([0.2, 0.2, between, 0.2, 0.2, between])
+
+
+def test_an_unknown_source_is_named():
+    with pytest.raises(ConfigError, match="a bag, found '/nowhere/at/all'"):
+        open_source('/nowhere/at/all')
+
+
+def test_a_missing_webcam_is_named():
+    with pytest.raises(ConfigError, match='camera at /dev/video99'):
+        open_source('/dev/video99')
+
+
+def test_a_file_that_is_no_bag_is_named(tmp_path):
+    path = tmp_path / 'notes.txt'
+    path.write_text('hello')
+    with pytest.raises(RecordingError, match=r'notes\.txt'):
+        next(open_source(str(path)))
+
+
+def test_rendered_worlds_say_what_is_missing(monkeypatch):
+    monkeypatch.setattr(sources, 'find_spec', lambda name: None)
+    with pytest.raises(ConfigError, match=r'requirements/run\.txt'):
+        open_source('sim')
+
+
+def test_rendered_worlds_are_held_out_and_come_with_truth():
+    shot = next(open_source('sim'))
+    assert shot.rgb.shape == (480, 640, 3)
+    assert shot.truth.questions
+    seed = int(shot.truth.scene_id.removeprefix('sim-'))
+    assert seed in sources.LIVE_SEEDS
