@@ -216,7 +216,7 @@ def start_node(domain, tmp_path):
     """Start a node with parameters; at the end it must leave in peace when asked to."""
     started = []
 
-    def start(script=SCRIPTED_NODE, **parameters):
+    def start(script=SCRIPTED_NODE, stdin=subprocess.DEVNULL, **parameters):
         values = [f'{name.replace("__", ".")}:={value}' for name, value in parameters.items()]
         arguments = [part for value in values for part in ('-p', value)]
         log_path = tmp_path / f'node{len(started)}.log'
@@ -228,7 +228,7 @@ def start_node(domain, tmp_path):
         with log_path.open('w') as log:
             process = subprocess.Popen(
                 [sys.executable, str(script), '--ros-args', *arguments],
-                stdout=log, stderr=subprocess.STDOUT, env=environment,
+                stdin=stdin, stdout=log, stderr=subprocess.STDOUT, env=environment,
             )  # fmt: skip
         started.append((process, NodeProcess(process, log_path)))
         return started[-1][1]
