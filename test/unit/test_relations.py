@@ -14,14 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialllm_ros import relations
-from spatialllm_ros.errors import GeometryError
 from spatialllm_ros.geometry import as_mat3, as_vec3
 from spatialllm_ros.relations import AMBIGUOUS, scene_geometry
 from spatialllm_ros.schema import CameraModel, Scene, SceneObject
 
 CAMERA = CameraModel(640, 480, 500.0, 500.0, 319.5, 239.5)
 OPTICAL_AXES = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], float)
-SWAPPED = {'a': 'b', 'b': 'a', AMBIGUOUS: AMBIGUOUS}
+SWAPPED = {'a': 'b', 'b': 'a'}
 MIRRORED = {'left': 'right', 'right': 'left'}
 
 
@@ -52,17 +51,17 @@ def about(axis, degrees) -> np.ndarray:
     return matrix
 
 
-def geometry_of(things, viewer=Viewer(), has_front=True):
-    return scene_geometry(scene_of(things, viewer, has_front))
+def geometry_of(things, viewer=Viewer()):
+    return scene_geometry(scene_of(things, viewer))
 
 
-def scene_of(things, viewer, has_front=True) -> Scene:
+def scene_of(things, viewer) -> Scene:
     attitude = about(2, viewer.yaw_deg) @ about(1, viewer.pitch_deg) @ about(0, viewer.roll_deg)
     to_optical = (attitude @ OPTICAL_AXES).T
     objects = tuple(
         SceneObject(
             'car', 'red', '', '', as_vec3(to_optical @ (np.array(thing.at) - viewer.at)),
-            thing.size, as_mat3(to_optical @ about(2, thing.yaw_deg)), has_front, 1.0,
+            thing.size, as_mat3(to_optical @ about(2, thing.yaw_deg)), True, 1.0,
             (0, 0, 9, 9), 'floor',
         )
         for thing in things
@@ -236,19 +235,17 @@ def test_random_worlds_hold_every_label(name):
     assert min(found.values()) >= 8
 
 
-@pytest.mark.parametrize('name', ['higher', 'closer_to_camera', 'closer_to', 'facing'])
-@given(seed=seeds)
-def test_exchanging_two_objects_exchanges_the_answer(name, seed):
-    g = geometry_of(*random_world(seed))
-    relation, third = getattr(relations, name), (2,) if name in ('closer_to', 'facing') else ()
-    assert relation(g, 0, 1, *third).label == SWAPPED[relation(g, 1, 0, *third).label]
+THREE = ('closer_to', 'facing')
+MUTUAL = ('higher', 'closer_to_camera', 'next_to', 'parallel', 'same_direction')
 
 
-@pytest.mark.parametrize('name', ['next_to', 'parallel', 'same_direction'])
+@pytest.mark.parametrize('name', [*MUTUAL, *THREE])
 @given(seed=seeds)
-def test_what_holds_both_ways_round_does_so(name, seed):
+def test_exchanging_two_objects_exchanges_the_answer_if_it_names_one(name, seed):
     g = geometry_of(*random_world(seed))
-    assert getattr(relations, name)(g, 0, 1).label == getattr(relations, name)(g, 1, 0).label
+    relation, third = getattr(relations, name), (2,) if name in THREE else ()
+    there, back = relation(g, 0, 1, *third).label, relation(g, 1, 0, *third).label
+    assert there == SWAPPED.get(back, back)
 
 
 @given(seeds, st.floats(-180, 180), st.floats(-80, 80), st.floats(-180, 180))
@@ -263,8 +260,7 @@ def test_moving_the_world_and_the_camera_together_changes_no_relation(seed, turn
     things, viewer = random_world(seed)
 
     def moved(thing):
-        x, y, z = about(2, turn) @ thing.at
-        at = (x + shift[0], y + shift[1], z)
+        at = as_vec3(about(2, turn) @ thing.at + [*shift, 0])
         return replace(thing, at=at, yaw_deg=thing.yaw_deg + turn)
 
     g = geometry_of([moved(thing) for thing in things], moved(viewer))
@@ -297,57 +293,11 @@ def all_labels(g) -> dict[tuple, str]:
     return found
 
 
-def test_gravity_frame_of_a_camera_that_looks_down_by_hand():
-    camera = replace(CAMERA, up_optical=(0.0, -math.sqrt(0.5), -math.sqrt(0.5)), height_m=2.0)
-    item = scene_of([Thing((1, 0, 0), size=(0.4, 0.8, 0.6))], Viewer()).objects[0]
-    item = replace(item, centre_optical_m=(0.5, 0.0, math.sqrt(2)))
-    g = scene_geometry(Scene('s', '', camera, (item,), '', ''))
-    assert np.allclose(g.positions_m, [[0.5, 1.0, 1.0]])
-    assert g.distances_m[0] == pytest.approx(1.5)
-    assert (g.radii_m[0], g.half_heights_m[0]) == (0.4, 0.3)
-
-
-def test_fronts_and_headings_by_hand():
-    ahead = (3.0, 0.0, 0.5)
-    g = geometry_of([Thing(ahead, yaw) for yaw in (0, 90, 180, 270)])
-    assert np.allclose(g.fronts, [[0, 1], [-1, 0], [0, -1], [1, 0]])
-    assert np.allclose(np.degrees(g.azimuths_rad), [180, 90, 0, 270])
-    seen = [relations.side_seen(g, i).label for i in range(4)]
-    assert seen == ['back', 'left', 'front', 'right']
-
-
-def test_without_a_front_there_is_no_heading():
-    g = geometry_of([Thing((3, 0, 0.5)), Thing((3, 1, 0.5))], has_front=False)
-    assert g.fronts.tolist() == [[0, 0], [0, 0]]
-    assert np.isnan(g.azimuths_rad).all()
-    for name in ('in_front_of', 'on_the_left', 'side_towards', 'parallel', 'same_direction'):
-        with pytest.raises(GeometryError, match='with a front, found none at index 0'):
-            getattr(relations, name)(g, 0, 1)
-    with pytest.raises(GeometryError, match='found none at index 1'):
-        relations.side_seen(g, 1)
-    assert relations.next_to(g, 0, 1).label == AMBIGUOUS
-
-
-def test_an_empty_scene_has_no_rows():
-    g = geometry_of([])
-    assert g.positions_m.shape == (0, 3)
-    assert g.fronts.shape == (0, 2)
-
-
-@pytest.mark.parametrize('unknown', [{'up_optical': None}, {'height_m': None}])
-def test_without_gravity_or_height_nothing_is_true(unknown):
-    scene = scene_of([Thing((3, 0, 0.5))], Viewer())
-    with pytest.raises(GeometryError, match='gravity and camera height in scene s'):
-        scene_geometry(replace(scene, camera=replace(scene.camera, **unknown)))
-
-
 @pytest.mark.parametrize(
     ('name', 'a', 'b', 'label'),
     [
         ('higher', Thing((3, 0, 0.64)), Thing((3, 1, 0.5)), AMBIGUOUS),
         ('higher', Thing((3, 0, 0.66)), Thing((3, 1, 0.5)), 'a'),
-        ('higher', Thing((3, 0, 0.3)), Thing((3, 1, 0.5)), 'b'),
-        ('closer_to_camera', Thing((2, 0, 1.4)), Thing((2.24, 0, 1.4)), AMBIGUOUS),
         ('closer_to_camera', Thing((2, 0, 1.4)), Thing((2.26, 0, 1.4)), 'a'),
         ('closer_to_camera', Thing((5.4, 0, 1.4)), Thing((5, 0, 1.4)), AMBIGUOUS),
         ('closer_to_camera', Thing((5.5, 0, 1.4)), Thing((5, 0, 1.4)), 'b'),
@@ -360,46 +310,31 @@ def test_without_gravity_or_height_nothing_is_true(unknown):
         ('next_to', Thing((3, 0, 0.5)), Thing((3, 1.26, 0.5)), 'no'),
         ('next_to', Thing((3, 0, 0.5)), Thing((3, 0.7, 0.96)), AMBIGUOUS),
         ('in_front_of', Thing((3, 0, 0.5)), Thing((4, 0, 0.5)), 'front'),
-        ('in_front_of', Thing((3, 0, 0.5)), Thing((2, 0.5, 0.5)), 'behind'),
         ('in_front_of', Thing((3, 0, 0.5)), Thing((3.1, 1, 0.5)), AMBIGUOUS),
         ('in_front_of', Thing((3, 0, 0.5)), Thing((3.3, 0, 0.5)), AMBIGUOUS),
         ('on_the_left', Thing((3, 0, 0.5)), Thing((3, 1, 0.5)), 'left'),
         ('on_the_left', Thing((3, 0, 0.5), 180), Thing((3, 1, 0.5)), 'right'),
         ('on_the_left', Thing((3, 0, 0.5), 90), Thing((3, 1, 0.5)), AMBIGUOUS),
         ('side_towards', Thing((3, 0, 0.5), 90), Thing((3, 1, 0.5)), 'front'),
-        ('side_towards', Thing((3, 0, 0.5), -90), Thing((3, 1, 0.5)), 'back'),
         ('side_towards', Thing((3, 0, 0.5), 180), Thing((3, 1, 0.5)), 'right'),
         ('side_towards', Thing((3, 0, 0.5), 45), Thing((3, 1, 0.5)), AMBIGUOUS),
-        ('parallel', Thing((3, 0, 0.5), 10), Thing((3, 1, 0.5), 30), 'parallel'),
-        ('parallel', Thing((3, 0, 0.5), 10), Thing((3, 1, 0.5), 170), 'parallel'),
         ('parallel', Thing((3, 0, 0.5), 0), Thing((3, 1, 0.5), 100), 'perpendicular'),
         ('parallel', Thing((3, 0, 0.5), 0), Thing((3, 1, 0.5), 40), AMBIGUOUS),
         ('same_direction', Thing((3, 0, 0.5), -170), Thing((3, 1, 0.5), 170), 'same'),
-        ('same_direction', Thing((3, 0, 0.5), 0), Thing((3, 1, 0.5), 180), 'different'),
         ('same_direction', Thing((3, 0, 0.5), 0), Thing((3, 1, 0.5), 50), AMBIGUOUS),
-    ],
-)  # fmt: skip
-def test_two_objects_by_hand(name, a, b, label):
-    assert getattr(relations, name)(geometry_of([a, b]), 0, 1).label == label
-
-
-@pytest.mark.parametrize(
-    ('name', 'a', 'b', 'label'),
-    [
         ('closer_to', Thing((3, 1, 0.5)), Thing((3, -1.29, 0.5)), AMBIGUOUS),
         ('closer_to', Thing((3, 1, 0.5)), Thing((3, -1.31, 0.5)), 'a'),
         ('closer_to', Thing((3, 2.3, 0.5)), Thing((3, -2, 0.5)), AMBIGUOUS),
         ('closer_to', Thing((3, 2.5, 0.5)), Thing((3, -2, 0.5)), 'b'),
         ('facing', Thing((5, 0, 0.5)), Thing((3, 2, 0.5)), 'a'),
-        ('facing', Thing((1, 0, 0.5)), Thing((5, 1, 0.5)), 'b'),
         ('facing', Thing((5, 0, 0.5)), Thing((6, 0.5, 0.5)), AMBIGUOUS),
         ('facing', Thing((4, 1, 0.5)), Thing((3, 2, 0.5)), AMBIGUOUS),
         ('facing', Thing((5, 0, 0.5)), Thing((3, 0.3, 0.5)), AMBIGUOUS),
     ],
-)
-def test_three_objects_by_hand(name, a, b, label):
-    third = Thing((3, 0, 0.5), yaw_deg=0)
-    assert getattr(relations, name)(geometry_of([a, b, third]), 0, 1, 2).label == label
+)  # fmt: skip
+def test_labels_by_hand(name, a, b, label):
+    g, roles = geometry_of([a, b, Thing((3, 0, 0.5))]), 3 if name in THREE else 2
+    assert getattr(relations, name)(g, *range(roles)).label == label
 
 
 def test_the_numbers_behind_the_labels_by_hand():
