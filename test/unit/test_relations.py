@@ -302,6 +302,8 @@ def all_labels(g) -> dict[tuple, str]:
         ('closer_to_camera', Thing((5.4, 0, 1.4)), Thing((5, 0, 1.4)), AMBIGUOUS),
         ('closer_to_camera', Thing((5.5, 0, 1.4)), Thing((5, 0, 1.4)), 'b'),
         ('directly_above', Thing((3, 0, 0.95)), Thing((3.1, 0, 0.4)), 'yes'),
+        ('directly_above', Thing((3, 0, 0.83)), Thing((3, 0, 0.4)), 'yes'),
+        ('directly_above', Thing((3, 0, 0.81)), Thing((3, 0, 0.4)), AMBIGUOUS),
         ('directly_above', Thing((3, 0, 0.4)), Thing((3.1, 0, 0.95)), AMBIGUOUS),
         ('directly_above', Thing((3, 0, 0.95)), Thing((3.5, 0, 0.4)), 'no'),
         ('directly_above', Thing((3, 0, 0.95)), Thing((3.3, 0, 0.4)), AMBIGUOUS),
