@@ -9,7 +9,7 @@ from spatialllm_ros.demo.ask_client import Reply
 from spatialllm_ros.node.messages import StatusCode
 from spatialllm_ros.schema import QuestionRecord
 
-ANSWER_COLUMNS, VERDICT_COLUMNS = 34, 24
+ANSWER_COLUMNS, VERDICT_COLUMNS = 30, 28
 
 
 @dataclass

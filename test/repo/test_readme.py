@@ -1,0 +1,69 @@
+"""What the README says of interfaces, parameters and files is what is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
+pytest.importorskip('domain_coordinator', reason='domain_coordinator is not installed')
+
+import rclpy
+from domain_coordinator import domain_id
+
+from spatialllm_ros.node import parameters
+from spatialllm_ros.node.ask_interfaces import AskInterfaces
+from spatialllm_ros.node.messages import StatusCode
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / 'README.md').read_text(encoding='utf-8')
+
+
+def test_the_table_of_parameters_is_the_node_s():
+    assert parameters.table() in README, 'paste what python -m spatialllm_ros.node.parameters says'
+
+
+def test_every_status_is_named():
+    sentence = re.search(r'A request ends as (.*?), and says why', README, re.DOTALL)[1]
+    assert set(re.findall(r'`(\w+)`', sentence)) == {code.name for code in StatusCode}
+
+
+def test_every_interface_of_the_node_is_named():
+    with domain_id() as domain:
+        context = rclpy.Context()
+        rclpy.init(context=context, domain_id=domain)
+        node = rclpy.create_node('node', context=context)
+        bare = offered(node)
+        AskInterfaces(node, asker=None, transforms=None)
+        names = offered(node) - bare
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+    assert {'~/ask', '~/ask_once', '~/question'} <= names
+    assert {name for name in names if f'`{name}`' not in README} == set()
+
+
+def offered(node):
+    """Return the names of a node's topics and services, an action's parts as one."""
+    own = [
+        *node.get_publisher_names_and_types_by_node('node', '/'),
+        *node.get_subscriber_names_and_types_by_node('node', '/'),
+        *node.get_service_names_and_types_by_node('node', '/'),
+    ]
+    return {name.split('/_action')[0].replace('/node/', '~/') for name, _ in own}
+
+
+LINKS = re.findall(r'\]\((?!http)([^)]+)\)', README)
+SCRIPTS = re.findall(r'(?:python|source) ([\w/]+\.\w+)', README)
+LAUNCHED = [f'launch/{name}' for name in re.findall(r'ros2 launch \w+ (\S+)', README)]
+
+
+@pytest.mark.parametrize('path', sorted({*LINKS, *SCRIPTS, *LAUNCHED}))
+def test_every_file_that_is_named_is_there(path):
+    assert (ROOT / path).is_file()
+
+
+def test_every_make_target_that_is_named_is_there():
+    makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
+    targets = set(re.findall(r'`?make ([a-z-]+)', README))
+    assert targets
+    assert [name for name in targets if f'\n{name}:' not in makefile] == []
