@@ -20,7 +20,7 @@ from spatialllm_ros.demo.truth_book import TruthBook
 from spatialllm_ros.errors import AnswerTimeoutError
 from spatialllm_ros.node.messages import StatusCode
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S, LOOK_AGAIN_S = 60.0, 0.05
 QUIET_S = 2.5
 """The node publishes diagnostics each second; after so long they hold the last image."""
 
@@ -70,13 +70,11 @@ def measure_live(
     published = round(seconds * RATE_HZ)
     domain = int(environment['ROS_DOMAIN_ID'])
     with Processes(environment, logs) as processes, AskClient('bench', [], domain) as client:
-        start_node(processes, IMAGE_TOPIC, parameters)
-        client.wait_for_node(START_TIMEOUT_S)
         watch = _Watch(client)
+        start_node(processes, IMAGE_TOPIC, parameters)
         start_camera(processes, {'images': published})
-        if watch.book.newest(START_TIMEOUT_S) is None:
-            processes.check()
-            raise AnswerTimeoutError('expected an image of the tour, found none; see the camera')
+        watch.wait_for_images(processes)
+        client.wait_for_node(START_TIMEOUT_S)
         replies = _ask_each_second(client, watch.book, round(seconds))
         processes.check()
         counts = watch.counts_at_rest()
@@ -101,6 +99,23 @@ class _Watch:
                     for pair in status.values
                     if pair.key.startswith('frames ')
                 }
+
+    def wait_for_images(self, processes: Processes) -> None:
+        """Wait until the node has one.
+
+        Raises:
+            ProcessError: the camera or the node ended.
+            AnswerTimeoutError: none comes.
+        """
+        end_s = time.monotonic() + START_TIMEOUT_S
+        while not (self._counts.get('received') and self.book.newest(LOOK_AGAIN_S)):
+            processes.check()
+            if time.monotonic() > end_s:
+                raise AnswerTimeoutError(
+                    f'expected images of the tour and their truth within {START_TIMEOUT_S:g} s, '
+                    f'found {self._counts}; does the node hear the camera?'
+                )
+            time.sleep(LOOK_AGAIN_S)
 
     def counts_at_rest(self) -> dict[str, int]:
         """Return what became of the frames once no more of them come."""
