@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -147,6 +148,7 @@ class _Run:
                 break
         if not scores:  # all steps were done before
             scores = self._evaluate()
+        self.accelerator.wait_for_everyone()  # the main process may still be writing
         return {**scores, 'finished': float(self.step >= config.steps)}
 
     def _take_step(self) -> dict[str, float]:
@@ -166,8 +168,12 @@ class _Run:
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def _evaluate(self) -> dict[str, float]:
-        if not self.accelerator.is_main_process:
-            return {}
+        """Return the scores that the main process finds, on every process."""
+        scores = [self._evaluate_here() if self.accelerator.is_main_process else {}]
+        broadcast_object_list(scores)
+        return scores[0]
+
+    def _evaluate_here(self) -> dict[str, float]:
         self.module.eval()
         scores = self.stage.evaluate(self.accelerator.unwrap_model(self.module))
         self.module.train()

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from torch import nn
 
 from spatialllm_ros.errors import ConfigError, TrainingGateError
@@ -93,8 +94,9 @@ def _run_one(recipe: Recipe, name: str, folder: Path, minutes: float) -> dict[st
     _start_from_previous(stage.module, recipe, name, folder)
     loop = replace(config.loop, minutes=minutes)
     scores = run_stage(stage, loop, folder / name)
-    model.save_pretrained(folder / 'model')
-    build_tokenizer().save(str(folder / 'model' / 'tokenizer.json'))
+    if PartialState().is_main_process:
+        model.save_pretrained(folder / 'model')
+        build_tokenizer().save(str(folder / 'model' / 'tokenizer.json'))
     return scores
 
 

@@ -133,7 +133,7 @@ class World:
 
 
 def world_camera(
-    width_px: int, height_px: int, hfov_rad: float, height_m: float, pitch_rad: float,
+    width_px: int, height_px: int, *, hfov_rad: float, height_m: float, pitch_rad: float,
     roll_rad: float = 0.0, yaw_rad: float = 0.0,
 ) -> WorldCamera:  # fmt: skip
     """Return a camera ``height_m`` above the origin, looking down by ``pitch_rad``.

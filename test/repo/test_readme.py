@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
-pytest.importorskip('domain_coordinator', reason='domain_coordinator is not installed')
 
 import rclpy
-from domain_coordinator import domain_id
 
+from spatialllm_ros.demo.environment import free_domain
 from spatialllm_ros.node import parameters
 from spatialllm_ros.node.ask_interfaces import AskInterfaces
 from spatialllm_ros.node.messages import StatusCode
@@ -29,15 +28,14 @@ def test_every_status_is_named():
 
 
 def test_every_interface_of_the_node_is_named():
-    with domain_id() as domain:
-        context = rclpy.Context()
-        rclpy.init(context=context, domain_id=domain)
-        node = rclpy.create_node('node', context=context)
-        bare = offered(node)
-        AskInterfaces(node, asker=None, transforms=None)
-        names = offered(node) - bare
-        node.destroy_node()
-        rclpy.shutdown(context=context)
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=free_domain())
+    node = rclpy.create_node('node', context=context)
+    bare = offered(node)
+    AskInterfaces(node, asker=None, transforms=None)
+    names = offered(node) - bare
+    node.destroy_node()
+    rclpy.shutdown(context=context)
     assert {'~/ask', '~/ask_once', '~/question'} <= names
     assert {name for name in names if f'`{name}`' not in README} == set()
 

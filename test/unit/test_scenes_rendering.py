@@ -34,7 +34,7 @@ def simulator():
 
 
 def world_of(*placements: Placement):
-    camera = world_camera(WIDTH, HEIGHT, math.radians(60), 1.0, pitch_rad=0.2)
+    camera = world_camera(WIDTH, HEIGHT, hfov_rad=math.radians(60), height_m=1.0, pitch_rad=0.2)
     return replace(sample_world(3, WIDTH, HEIGHT), placements=placements, slabs=(), camera=camera)
 
 

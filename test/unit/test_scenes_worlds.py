@@ -113,7 +113,13 @@ def test_no_size_is_between_words():
 
 def test_camera_rotation_is_proper_and_up_points_up():
     camera = world_camera(
-        640, 480, math.radians(60), 1.2, pitch_rad=0.3, roll_rad=0.05, yaw_rad=0.2
+        640,
+        480,
+        hfov_rad=math.radians(60),
+        height_m=1.2,
+        pitch_rad=0.3,
+        roll_rad=0.05,
+        yaw_rad=0.2,
     )
     rotation = camera.world_from_optical
     assert np.allclose(rotation.T @ rotation, np.eye(3))
@@ -123,7 +129,9 @@ def test_camera_rotation_is_proper_and_up_points_up():
 
 
 def test_camera_sees_the_floor_point_it_looks_at_in_the_middle():
-    camera = world_camera(640, 480, math.radians(60), height_m=1.5, pitch_rad=math.atan2(1.5, 3.0))
+    camera = world_camera(
+        640, 480, hfov_rad=math.radians(60), height_m=1.5, pitch_rad=math.atan2(1.5, 3.0)
+    )
     assert np.allclose(
         project(camera.model, camera.to_optical(np.array([3.0, 0.0, 0.0]))), [319.5, 239.5]
     )

@@ -75,7 +75,9 @@ angles = st.floats(-1.5, 1.5)
 
 @given(pitch=angles, roll=st.floats(-3.1, 3.1))
 def test_up_agrees_with_the_simulated_camera(pitch, roll):
-    simulated = world_camera(64, 48, 1.0, 1.0, pitch, roll, yaw_rad=0.7).model
+    simulated = world_camera(
+        64, 48, hfov_rad=1.0, height_m=1.0, pitch_rad=pitch, roll_rad=roll, yaw_rad=0.7
+    ).model
     assert up_from_angles(pitch, roll) == pytest.approx(simulated.up_optical, abs=1e-9)
 
 
