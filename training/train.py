@@ -1,8 +1,8 @@
 """Train a model by a recipe: all stages, or one.
 
-python training/train.py training/recipes/nano.yaml --run checkpoints/nano
-python training/train.py training/recipes/nano.yaml --run checkpoints/nano --stage encoder
-accelerate launch --num_processes 2 training/train.py training/recipes/nano.yaml --run ...
+python training/train.py training/recipes/nano.yaml --out checkpoints/nano
+python training/train.py training/recipes/nano.yaml --out checkpoints/nano --stage encoder
+torchrun --nproc-per-node 2 training/train.py training/recipes/nano.yaml --out checkpoints/nano
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('recipe', type=Path)
-    parser.add_argument('--run', type=Path, required=True, help='folder for checkpoints')
+    parser.add_argument('--out', type=Path, required=True, help='folder for checkpoints')
     parser.add_argument('--stage', choices=STAGE_NAMES, help='run this stage alone')
     parser.add_argument('--minutes', type=float, default=math.inf, help='stop after this long')
     parser.add_argument('--threads', type=int, default=0, help='CPU threads (default: all)')
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    scores = run_recipe(load_recipe(args.recipe), args.run, args.stage, args.minutes)
+    scores = run_recipe(load_recipe(args.recipe), args.out, args.stage, args.minutes)
     for name, value in scores.items():
         print(f'{name:40s} {value:.4f}')
 

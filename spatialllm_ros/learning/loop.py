@@ -2,7 +2,7 @@
 
 A batch is a function of the seed, the step and the process alone, so nothing but weights,
 optimiser moments and the step number needs saving. Runs on a CPU, on one GPU and over several
-processes started by ``accelerate launch``, in bfloat16 where the machine multiplies it.
+processes started by ``torchrun``, in bfloat16 where the machine multiplies it.
 """
 
 from __future__ import annotations

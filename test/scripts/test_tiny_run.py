@@ -60,7 +60,7 @@ def run(tmp_path_factory) -> Path:
         run_script('training/render_scenes.py', '--out', folder / split, '--split', split,
                    '--count', count)  # fmt: skip
     (folder / 'tiny.yaml').write_text(yaml.safe_dump({**RECIPE, 'data': data}))
-    run_script('training/train.py', folder / 'tiny.yaml', '--run', folder / 'run')
+    run_script('training/train.py', folder / 'tiny.yaml', '--out', folder / 'run')
     return folder / 'run'
 
 
