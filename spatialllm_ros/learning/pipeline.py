@@ -51,16 +51,27 @@ def run_recipe(
 
     Raises:
         TrainingGateError: a stage did not reach what the next one needs.
+        ConfigError: the recipe has no stage ``only``.
     """
     scores: dict[str, float] = {}
-    for name in STAGE_NAMES:
-        if name not in recipe.stages or only not in (None, name):
-            continue
+    if only is not None and only not in recipe.stages:
+        raise ConfigError(f'expected a stage of {list(recipe.stages)}, found {only!r}')
+    for name in stages_to_run(recipe, folder) if only is None else [only]:
         scores = _run_one(recipe, name, folder, minutes)
         if not scores['finished']:
             break
         check_gate(name, recipe.stages[name], scores)
     return scores
+
+
+def stages_to_run(recipe: Recipe, folder: Path) -> list[str]:
+    """Return the recipe's stages from the last one that has begun on.
+
+    Those before it are finished and have passed their gates.
+    """
+    names = [name for name in STAGE_NAMES if name in recipe.stages]
+    begun = [i for i, name in enumerate(names) if (folder / name / 'state.json').exists()]
+    return names[begun[-1] if begun else 0 :]
 
 
 def check_gate(name: str, stage: StageConfig, scores: dict[str, float]) -> None:

@@ -1,5 +1,7 @@
 """The loop's schedule by hand, and that a broken run resumes to the same weights, bit for bit."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,8 @@ from torch import nn
 
 from spatialllm_ros.errors import ConfigError, TrainingGateError
 from spatialllm_ros.learning.loop import LoopConfig, Stage, load_weights, run_stage
+from spatialllm_ros.learning.pipeline import run_recipe, stages_to_run
+from spatialllm_ros.learning.recipe import load_recipe
 
 
 class Line(nn.Module):
@@ -107,3 +111,20 @@ def test_missing_checkpoint_and_bad_numbers_are_named(tmp_path):
     with pytest.raises(ConfigError, match='at least 1'):
         config(steps=0)
     assert issubclass(TrainingGateError, Exception)
+
+
+NANO = Path(__file__).parents[2] / 'training' / 'recipes' / 'nano.yaml'
+
+
+def test_a_run_goes_on_with_the_stage_it_was_in(tmp_path):
+    recipe = load_recipe(NANO)
+    assert stages_to_run(recipe, tmp_path) == ['encoder', 'alignment', 'instruction']
+    for name in ('encoder', 'alignment'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'state.json').touch()
+    assert stages_to_run(recipe, tmp_path) == ['alignment', 'instruction']
+
+
+def test_a_stage_that_the_recipe_lacks_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="found 'alignement'"):
+        run_recipe(load_recipe(NANO), tmp_path, only='alignement')
