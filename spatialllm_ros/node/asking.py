@@ -1,7 +1,7 @@
 """Questions from ROS callbacks to the scheduler, and their answers back.
 
 A callback awaits its answer while the executor's one thread goes on with images and cancel
-requests. The answer arrives on the scheduler's thread and is handed over as an executor task.
+requests. The answer arrives on the scheduler's thread, which wakes the executor.
 """
 
 from __future__ import annotations
@@ -66,7 +66,12 @@ class Asker:
         """Wait for a question's end; nothing is raised, a failure is a status."""
         executor = self._node.executor
         arrived = RclpyFuture(executor=executor)
-        answer.add_done_callback(lambda _: executor.create_task(arrived.set_result, None))
+
+        def go_on(_: Future[Answer]) -> None:
+            arrived.set_result(None)
+            executor.wake()  # or it would look at what awaits only after the next message
+
+        answer.add_done_callback(go_on)
         self.open += 1
         await arrived
         self.open -= 1

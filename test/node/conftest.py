@@ -1,9 +1,7 @@
 """A node in its own process and a peer that talks to it over real DDS, in their own domain."""
 
 import array
-import itertools
 import os
-import random
 import subprocess
 import sys
 import threading
@@ -16,7 +14,6 @@ import pytest
 try:
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
-    from domain_coordinator import domain_id
     from lifecycle_msgs.srv import ChangeState, GetState
     from rclpy.action import ActionClient
     from rclpy.executors import SingleThreadedExecutor
@@ -26,6 +23,7 @@ try:
 
     from spatialllm_msgs.action import AskSpatial
     from spatialllm_msgs.srv import AskSpatial as AskOnce
+    from spatialllm_ros.demo.environment import free_domain
 
     ABSENT = ''
 except ImportError as error:
@@ -49,6 +47,7 @@ class Peer:
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
         self.node = rclpy.create_node('peer', context=self.context)
+        self._action = ActionClient(self.node, AskSpatial, '/spatialllm/ask')
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._stopping = False
@@ -97,11 +96,10 @@ class Peer:
 
     def send_goal(self, question, **more):
         """Return the accepted goal and the list of its partial texts."""
-        client = ActionClient(self.node, AskSpatial, '/spatialllm/ask')
-        assert client.wait_for_server(DEADLINE_S), 'no action server'
+        assert self._action.wait_for_server(DEADLINE_S), 'no action server'
         heard = []
         goal = self.result(
-            client.send_goal_async(
+            self._action.send_goal_async(
                 AskSpatial.Goal(question=question, **more),
                 feedback_callback=lambda message: heard.append(message.feedback.partial_text),
             )
@@ -198,10 +196,7 @@ def domain():
         pytest.skip(f'needs rclpy and the built interfaces: {ABSENT}')
     os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(PROFILE))
     os.environ.setdefault('FASTDDS_DEFAULT_PROFILES_FILE', str(PROFILE))
-    # Not always from 1: whoever just left a domain may still be heard of in it.
-    numbers = itertools.count(random.randrange(100))
-    with domain_id(lambda: next(numbers) % 100 + 1) as number:
-        yield number
+    return free_domain()
 
 
 @pytest.fixture

@@ -14,12 +14,13 @@ pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built:
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from spatialllm_msgs.msg import Status
+from spatialllm_msgs.msg import SpatialAnswer, Status
 from spatialllm_ros.demo import questioner
-from spatialllm_ros.demo.ask_client import AskClient
-from spatialllm_ros.demo.questioner import Questioner
+from spatialllm_ros.demo.ask_client import AskClient, Reply
+from spatialllm_ros.demo.questioner import Questioner, ask_aloud
 from spatialllm_ros.demo.truth import Truth
 from spatialllm_ros.errors import AnswerTimeoutError
+from spatialllm_ros.node.messages import StatusCode
 from spatialllm_ros.schema import QuestionRecord
 
 ROOT = Path(__file__).parents[2]
@@ -104,8 +105,18 @@ def test_in_a_terminal_it_takes_questions(scripted, peer, start_node):
         assert process.exit_status() == 0
     os.close(ours)
     os.close(theirs)
-    # A carriage return reads as the end of a line.
-    assert '\n  mean colour\n' in process.log, 'the answer is shown as it is written'
+
+
+def test_an_answer_is_shown_as_it_is_written(capsys):
+    class StubClient:
+        def ask(self, question, options, on_text):
+            on_text('the')
+            on_text('the red')
+            return Reply(StatusCode.OK, '', SpatialAnswer(text='the red car'), 0.1)
+
+    assert ask_aloud(StubClient(), 'which?')
+    shown = capsys.readouterr().out
+    assert shown.startswith('\r  the\r  the red\r  the red car (0%)')
 
 
 def run_ask(domain, *words):
