@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from spatialllm_ros.demo.ask_client import AskClient
+from spatialllm_ros.demo.ask_client import AskClient, end_by_exception
 from spatialllm_ros.demo.questioner import ask_aloud
 from spatialllm_ros.errors import SpatialLLMError
 
@@ -24,12 +24,15 @@ def main() -> int:
     parser.add_argument('question')
     parser.add_argument('--options', nargs='+', default=(), help='the closed answers')
     args = parser.parse_args()
+    end_by_exception()
     with AskClient('demo_ask', []) as client:
         try:
             client.wait_for_node(NODE_TIMEOUT_S)
             return 0 if ask_aloud(client, args.question, args.options) else 1
         except SpatialLLMError as error:
             print(error, file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
             return 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -36,6 +37,11 @@ class Reply:
     message: str
     answer: Any
     latency_s: float
+
+
+def end_by_exception() -> None:
+    """Let SIGTERM end the program as Ctrl-C does, so that it leaves nothing in shared memory."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class AskClient:

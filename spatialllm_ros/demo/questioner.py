@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from rcl_interfaces.msg import ParameterDescriptor
 from std_msgs.msg import String
 
-from spatialllm_ros.demo.ask_client import NODE_NAME, AskClient, Reply
+from spatialllm_ros.demo.ask_client import NODE_NAME, AskClient, Reply, end_by_exception
 from spatialllm_ros.demo.recording import TRUTH_TOPIC
 from spatialllm_ros.demo.screen import Tally, answer_line, verdict
 from spatialllm_ros.demo.truth_book import TruthBook
@@ -170,6 +170,7 @@ def ask_aloud(client: AskClient, question: str, options: Sequence[str] = ()) -> 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Ask, and return the exit status."""
+    end_by_exception()
     with AskClient('demo_questioner', arguments) as client:
         try:
             return Questioner(client).run()
