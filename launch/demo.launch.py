@@ -26,7 +26,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'camera',
                 default_value='tour',
-                description='tour (a recording), sim (rendered live), /dev/video0 or a topic',
+                description='tour (a recording), sim (rendered live), /dev/video0, a bag, a topic',
             ),
             DeclareLaunchArgument(
                 'questions', default_value='true', description='also ask questions, on the screen'
@@ -46,7 +46,7 @@ def generate_launch_description() -> LaunchDescription:
 
 def is_topic(camera: str) -> bool:
     """Tell a topic that somebody else publishes from what demo_camera can open."""
-    return camera.startswith('/') and not camera.startswith('/dev/')
+    return camera.startswith('/') and not camera.startswith('/dev/') and not Path(camera).exists()
 
 
 def choose_image(context: LaunchContext) -> list[LaunchDescriptionEntity]:

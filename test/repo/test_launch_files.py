@@ -48,6 +48,7 @@ def test_camera_info_is_beside_the_image(image: str, camera_info: str, expected:
         ('sim', '/camera/image', 1),
         ('/dev/video0', '/camera/image', 1),
         ('/robot/front/image', '/robot/front/image', 0),
+        (str(FOLDER), '/camera/image', 1),  # a folder, as a bag is
     ],
 )
 def test_demo_camera_starts_unless_a_topic_is_given(camera: str, image: str, cameras_started: int):
