@@ -30,12 +30,15 @@ CHUNK_BYTES = 4 << 20
 def write_recording(path: Path, shots: Iterable[Shot]) -> int:
     """Write images, intrinsics and truth as a bag that ``ros2 bag play`` takes.
 
+    What is there already is replaced once everything is written.
+
     Returns:
         How many images it holds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f'{path.name}.unfinished')
     count = 0
-    with path.open('wb') as file, Writer(file, chunk_size=CHUNK_BYTES) as writer:
+    with unfinished.open('wb') as file, Writer(file, chunk_size=CHUNK_BYTES) as writer:
         image, info, truth = (
             writer.register_msgdef(*definition)
             for definition in (COMPRESSED_IMAGE, CAMERA_INFO, STRING)
@@ -52,6 +55,7 @@ def write_recording(path: Path, shots: Iterable[Shot]) -> int:
             message = {'header': header, 'format': 'jpeg', 'data': jpeg_file(shot.rgb)}
             writer.write_message(IMAGE_TOPIC, image, message, at_ns)
             count += 1
+    unfinished.rename(path)
     return count
 
 

@@ -57,7 +57,17 @@ def vision_graph(model: Any, opset: int) -> onnx.ModelProto:
         )
     assert program is not None, 'the exporter that returns a program is chosen by dynamo=True'
     proto: onnx.ModelProto = program.model_proto
+    remove_remarks(proto)
     return proto
+
+
+def remove_remarks(proto: onnx.ModelProto) -> None:
+    """Take out what the exporter notes on its own source, paths of this machine among it."""
+    graph = proto.graph
+    noted = (proto, graph, *graph.node, *graph.initializer, *graph.value_info, *graph.input)
+    for item in (*noted, *graph.output):
+        item.ClearField('metadata_props')
+        item.ClearField('doc_string')
 
 
 @contextmanager

@@ -160,9 +160,8 @@ class Peer:
         try:
             yield stamps
         finally:
-            self.node.destroy_timer(timer)
-            self.node.destroy_publisher(images)
-            self.node.destroy_publisher(infos)
+            # Not destroyed before close: the spinning thread may just be looking at them.
+            timer.cancel()
 
 
 @pytest.fixture(name='grey_image')

@@ -47,7 +47,7 @@ def filming_truth(peer, image, *records, is_delayed=False):
     try:
         yield
     finally:
-        peer.node.destroy_timer(timer)
+        timer.cancel()
 
 
 @pytest.fixture

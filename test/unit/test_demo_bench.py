@@ -77,7 +77,7 @@ def test_each_world_is_encoded_once_and_the_first_warms_up(tmp_path):
     session = StubSession()
     tour = tour_of(tmp_path / 't.mcap', ['a'], ['b', 'mumble'], ['c', 'd', 'e'])
     found = measure_session(session, tour)
-    assert session.encoded == [0, 40, 80]
+    assert session.encoded == pytest.approx([0, 40, 80], abs=2)  # JPEG
     assert session.asked == ['a'] * ROUNDS + ['b', 'mumble'] * ROUNDS + ['c', 'd', 'e'] * ROUNDS
     assert found.new_frame.count == 2
     assert found.seen_frame.count == ROUNDS - 1 + 3 * ROUNDS - 1

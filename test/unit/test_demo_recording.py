@@ -118,3 +118,15 @@ def test_what_is_no_bag_is_named(tmp_path):
     path.write_bytes(b'not a bag')
     with pytest.raises(RecordingError, match=re.escape(str(path))):
         list(read_shots(path))
+
+
+def test_a_broken_recording_leaves_the_one_before(path, shots):
+    before = path.read_bytes()
+
+    def breaking():
+        yield shots[0]
+        raise RuntimeError('the renderer broke')
+
+    with pytest.raises(RuntimeError, match='renderer'):
+        write_recording(path, breaking())
+    assert path.read_bytes() == before

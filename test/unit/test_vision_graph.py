@@ -1,5 +1,7 @@
 """The traced vision graph through ONNX Runtime against torch, for mixed backbones and fusions."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -92,3 +94,9 @@ def test_fusion_places_the_streams_side_by_side_or_in_turn():
         )  # fmt: skip
         assert torch.equal(parts[0], nano)
         assert torch.equal(parts[1], siglip)
+
+
+def test_no_path_of_this_machine_is_in_the_graph():
+    written = vision_graph(make_model(*MODELS['nano']), OPSETS['static24']).SerializeToString()
+    assert str(Path(__file__).parents[2]).encode() not in written
+    assert b'site-packages' not in written
