@@ -87,12 +87,26 @@ def pointer_log_probabilities(
     keys = attention.k_proj(normed).unflatten(-1, (-1, attention.head_dim))
     group = asked.shape[1] // keys.shape[2]
     chosen = torch.arange(POINTER_HEADS, device=keys.device) // group
-    keys = _rotated(keys[:, :, chosen], cos, sin)[mentions.view]
-    scores = torch.einsum('mhd,mkhd->mhk', query, keys).float() * attention.head_dim**-0.5
+    keys = _rotated(keys[:, :, chosen], cos, sin)
+    scores = _scores(query, keys, mentions.view).float() * attention.head_dim**-0.5
     hidden = _hidden_from(mentions, segments)
     behind = scores[:, :, prefix:].masked_fill(hidden.unsqueeze(1), -1e9)
     grouped = torch.cat([scores[:, :, :prefix], behind.logsumexp(-1, keepdim=True)], dim=-1)
     return F.log_softmax(grouped, dim=-1)
+
+
+def _scores(query: torch.Tensor, keys: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
+    """Return the products (M, H, S) of queries (M, H, d) with the keys (B, S, H, d) of their view.
+
+    The queries of a view are multiplied at once: a copy of its keys for each would take longer.
+    ``view`` rises.
+    """
+    rank = torch.arange(len(view), device=view.device) - torch.searchsorted(view, view)
+    most = int(rank.max()) + 1 if len(rank) else 0
+    padded = query.new_zeros(len(keys), most, *query.shape[1:])
+    padded[view, rank] = query
+    products = torch.einsum('bmhd,bkhd->bmhk', padded, keys.to(query.dtype))
+    return products[view, rank]
 
 
 def _hidden_from(mentions: Mentions, segments: torch.Tensor) -> torch.Tensor:

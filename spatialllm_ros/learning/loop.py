@@ -24,6 +24,12 @@ from torch import nn
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.curves import plot_curves
+from spatialllm_ros.learning.optimisers import (
+    OPTIMISERS,
+    load_moments,
+    make_optimisers,
+    moments_by_name,
+)
 
 Batch = dict[str, torch.Tensor]
 
@@ -35,6 +41,7 @@ class LoopConfig:
     Attributes:
         steps: optimiser steps in all.
         batch: images per step and process.
+        optimiser: ``adamw``, or ``muon`` for the matrices inside layers.
         decay_share: part of the steps, at the end, over which the rate falls to zero.
         minutes: stop after this long, keeping the checkpoint; a later run goes on from there.
     """
@@ -42,6 +49,7 @@ class LoopConfig:
     steps: int
     batch: int
     learning_rate: float = 1.5e-3
+    optimiser: str = 'adamw'
     weight_decay: float = 0.05
     warmup_steps: int = 200
     decay_share: float = 0.3
@@ -56,8 +64,10 @@ class LoopConfig:
         """Refuse values that cannot train.
 
         Raises:
-            ConfigError: a count below one or a share outside 0..1.
+            ConfigError: a count below one, a share outside 0..1 or an unknown optimiser.
         """
+        if self.optimiser not in OPTIMISERS:
+            raise ConfigError(f'expected an optimiser of {OPTIMISERS}, found {self.optimiser!r}')
         if self.steps < 1 or self.batch < 1 or not 0 <= self.decay_share <= 1:
             raise ConfigError(
                 'expected steps and batch of at least 1 and decay_share within 0..1, found '
@@ -120,8 +130,8 @@ class _Run:
         on_gpu = torch.cuda.is_available()
         precision = 'bf16' if on_gpu or multiplies_bf16() else 'no'
         self.accelerator = Accelerator(mixed_precision=precision, cpu=not on_gpu)
-        optimiser = torch.optim.AdamW(_parameter_groups(stage.module, config), betas=(0.9, 0.98))
-        self.module, self.optimiser = self.accelerator.prepare(stage.module, optimiser)
+        self.optimisers = make_optimisers(stage.module, config.optimiser, config.weight_decay)
+        self.module = self.accelerator.prepare(stage.module)
         self.step = 0
         self._load()
 
@@ -157,14 +167,16 @@ class _Run:
         torch.manual_seed(int(rng.integers(2**31)))
         batch = self.stage.make_batch(rng)
         moved = {key: value.to(self.accelerator.device) for key, value in batch.items()}
-        for group in self.optimiser.param_groups:
-            group['lr'] = self.config.rate(self.step)
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group['lr'] = self.config.rate(self.step)
         with self.accelerator.autocast():
             losses = self.module(moved)
         self.accelerator.backward(losses['total'])
         self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def _evaluate(self) -> dict[str, float]:
@@ -198,12 +210,7 @@ class _Run:
         if not self.accelerator.is_main_process:
             return
         module = self.accelerator.unwrap_model(self.module)
-        names = {id(p): n for n, p in module.named_parameters()}
-        moments = {
-            f'{names[id(p)]}.{kind}': value.contiguous()
-            for p, state in self.optimiser.state.items()
-            for kind, value in state.items()
-        }
+        moments = moments_by_name(module, self.optimisers)
         weights = {name: value.contiguous() for name, value in module.state_dict().items()}
         for name, tensors in (('weights', _unshared(weights)), ('moments', moments)):
             partial = self.folder / f'{name}.partial'
@@ -230,27 +237,8 @@ class _Run:
                 f'{missing[:3]} and unexpected {unexpected[:3]}: use another folder'
             )
         moments = load_file(self.folder / f'moments-{slot}.safetensors')
-        for name, parameter in module.named_parameters():
-            kinds = {
-                kind: moments[f'{name}.{kind}']
-                for kind in ('step', 'exp_avg', 'exp_avg_sq')
-                if f'{name}.{kind}' in moments
-            }
-            if kinds:
-                self.optimiser.state[parameter] = {
-                    kind: value if kind == 'step' else value.to(parameter.device)
-                    for kind, value in kinds.items()
-                }
+        load_moments(module, self.optimisers, moments)
         self.step = int(state['step'])
-
-
-def _parameter_groups(module: nn.Module, config: LoopConfig) -> list[dict[str, object]]:
-    """Decay matrices and filters only: not biases, norms or embeddings of one dimension."""
-    trained = [p for p in module.parameters() if p.requires_grad]
-    return [
-        {'params': [p for p in trained if p.ndim > 1], 'weight_decay': config.weight_decay},
-        {'params': [p for p in trained if p.ndim <= 1], 'weight_decay': 0.0},
-    ]
 
 
 def _unshared(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import PartialState
+from safetensors.torch import load_file
 from torch import nn
 
 from spatialllm_ros.errors import ConfigError, TrainingGateError
@@ -102,7 +103,7 @@ def _run_one(recipe: Recipe, name: str, folder: Path, minutes: float) -> dict[st
     config = recipe.stages[name]
     model = new_model(recipe)
     stage = _build_stage(recipe, name, config, model)
-    _start_from_previous(stage.module, recipe, name, folder)
+    _load_start(stage.module, recipe, name, folder)
     loop = replace(config.loop, minutes=minutes)
     scores = run_stage(stage, loop, folder / name)
     if PartialState().is_main_process:
@@ -144,7 +145,10 @@ def _build_stage(
         data.validation, grid, data.validation_scenes, data.questions_per_view, split='eval'
     )
     sampler = QuestionSampler(train_data, types, config.loop.batch, config.questions_per_image)
-    return _question_stage(name, QuestionStage(model, config.train_vision), sampler, held, grid)
+    module = QuestionStage(model, config.train_vision)
+    if config.compile:
+        module.compile_layers()
+    return _question_stage(name, module, sampler, held, grid)
 
 
 def _question_stage(
@@ -161,13 +165,38 @@ def _question_stage(
     return Stage(name, module, make_batch, evaluate)
 
 
-def _start_from_previous(module: nn.Module, recipe: Recipe, name: str, folder: Path) -> None:
-    """Load what the stage before left, unless this one has begun already."""
-    earlier = [s for s in STAGE_NAMES[: STAGE_NAMES.index(name)] if s in recipe.stages]
-    if not earlier or (folder / name / 'state.json').exists():
+def _load_start(module: nn.Module, recipe: Recipe, name: str, folder: Path) -> None:
+    """Load what the stage before left, or the recipe's start, unless this stage has begun."""
+    if (folder / name / 'state.json').exists():
         return
-    weights = load_weights(folder / earlier[-1])
+    earlier = [s for s in STAGE_NAMES[: STAGE_NAMES.index(name)] if s in recipe.stages]
+    if recipe.start is not None and not (earlier and (folder / earlier[-1]).exists()):
+        weights = _start_weights(recipe.start, module)
+    elif earlier:
+        weights = load_weights(folder / earlier[-1])
+    else:
+        return
     own = module.state_dict()
     module.load_state_dict(
         {key: value for key, value in weights.items() if key in own}, strict=False
     )
+
+
+def _start_weights(folder: Path, module: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the weights of a bundle or model folder under a stage's names.
+
+    Raises:
+        ConfigError: there are none, or they are those of a model of another shape.
+    """
+    path = folder / 'model.safetensors'
+    if not path.exists():
+        raise ConfigError(f'expected weights at {path} to start from, found none')
+    weights = {f'model.{key}': value for key, value in load_file(path).items()}
+    own = module.state_dict()
+    unlike = [k for k, v in weights.items() if k not in own or own[k].shape != v.shape]
+    if unlike:
+        raise ConfigError(
+            f"expected weights in {path} that fit the recipe's model, found others at "
+            f'{unlike[:3]}: start from a model of the same sizes and vocabulary'
+        )
+    return weights

@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from spatialllm_ros.learning.encoder_stage import DROPOUT_CALIBRATION, jittered, scene_views
 from spatialllm_ros.learning.loop import Batch
 from spatialllm_ros.learning.packing import packed_questions
 from spatialllm_ros.learning.question_arrays import TYPE_INDEX
 from spatialllm_ros.learning.question_data import QuestionData
+from spatialllm_ros.learning.views import training_views
 
 IMAGE_DROPOUT = 0.05
 """Share of training views without their image: they teach what can be said blindly, which is how
@@ -36,13 +36,10 @@ class QuestionSampler:
     per_view: int
 
     def draw(self, rng: np.random.Generator, grid: tuple[int, int]) -> Batch:
-        """Return a training batch: mirrored, jittered, some without image or calibration."""
+        """Return a training batch: mirrored, varied, some without image."""
         indices = rng.integers(len(self.data.scenes), size=self.views)
         mirrored = rng.random(self.views) < 0.5
-        batch = scene_views(self.data.scenes, indices, mirrored, grid)
-        batch['pixels'] = jittered(batch['pixels'], rng)
-        uncalibrated = torch.from_numpy(rng.random(self.views) < DROPOUT_CALIBRATION)
-        batch['camera'][uncalibrated, :, 2:] = 0
+        batch = training_views(self.data.scenes, indices, mirrored, grid, rng)
         has_image = torch.from_numpy(rng.random(self.views) >= IMAGE_DROPOUT).float()
         chosen = [
             self._choose(2 * n + int(m), rng) for n, m in zip(indices, mirrored, strict=True)

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from spatialllm_ros.learning import grounding
-from spatialllm_ros.learning.encoder_stage import scene_views
 from spatialllm_ros.learning.packing import packed_questions, right_answers
 from spatialllm_ros.learning.question_arrays import TYPE_NAMES
 from spatialllm_ros.learning.question_data import QuestionData
 from spatialllm_ros.learning.question_stage import QuestionStage, mentions_of
+from spatialllm_ros.learning.views import scene_views
 
 SCENES_AT_ONCE = 16
 GROUNDING = 'grounding/'

@@ -47,6 +47,11 @@ class QuestionStage(nn.Module):
         if not torch.cuda.is_available():
             model.language_model.set_attn_implementation(PLAIN_ATTENTION)
 
+    def compile_layers(self) -> None:
+        """Have the decoder's layers compiled: a fifth faster on a CPU; needs a C++ compiler."""
+        for layer in self.model.language_model.model.layers:
+            layer.compile(dynamic=True)
+
     def train(self, mode: bool = True) -> QuestionStage:
         """Keep frozen towers in evaluation mode: their normalisation must not drift."""
         super().train(mode)
@@ -115,9 +120,17 @@ class QuestionStage(nn.Module):
         )
 
     def _answer_loss(self, last: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Return the mean over answer tokens; those of long answers weigh less each.
+
+        Otherwise the digits of a few long answers would drown the many answers of one word.
+        """
         wanted = batch['next_tokens'] != IGNORED
         scores = self.model.language_model.lm_head(last[:, self.prefix :][wanted])
-        return F.cross_entropy(scores.float(), batch['next_tokens'][wanted])
+        losses = F.cross_entropy(scores.float(), batch['next_tokens'][wanted], reduction='none')
+        answers = (batch['segments'] + batch['segments'].shape[1] * _rows(wanted))[wanted]
+        _, own, lengths = answers.unique(return_inverse=True, return_counts=True)
+        weights = lengths[own].float().rsqrt()
+        return (losses * weights).sum() / weights.sum()
 
     def _grounding(
         self, states: tuple[torch.Tensor, ...], batch: Batch
@@ -133,6 +146,11 @@ class QuestionStage(nn.Module):
             'object': grounding.object_loss(read.float(), mentions),
             'number': grounding.number_loss(numbers.float(), batch['numbers']),
         }
+
+
+def _rows(table: torch.Tensor) -> torch.Tensor:
+    """Return each row's number (B, 1)."""
+    return torch.arange(len(table), device=table.device).unsqueeze(1)
 
 
 def _added(seen: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

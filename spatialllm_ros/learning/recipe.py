@@ -38,23 +38,31 @@ class StageConfig:
         gate: bounds on validation scores, ``name: '>= 0.9'``; a stage that misses one stops the
             run.
         questions_per_image: questions that share one image prefix in a step.
+        train_vision: let the vision backbones learn along.
+        compile: compile the decoder's layers, which needs a C++ compiler.
     """
 
     loop: LoopConfig
     gate: dict[str, str]
     questions_per_image: int = 10
     train_vision: bool = False
+    compile: bool = False
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything a run needs; ``model`` goes to ``SpatialLLMConfig`` as it is."""
+    """Everything a run needs; ``model`` goes to ``SpatialLLMConfig`` as it is.
+
+    Attributes:
+        start: a bundle or model folder with the weights that the first stage starts from.
+    """
 
     name: str
     seed: int
     model: dict[str, Any]
     data: DataConfig
     stages: dict[str, StageConfig]
+    start: Path | None = None
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -69,7 +77,7 @@ def load_recipe(path: Path) -> Recipe:
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f'expected a YAML recipe at {path}, found: {error}') from error
     problems: list[str] = []
-    _check_keys(plain, {'name', 'seed', 'model', 'data', 'stages'}, 'recipe', problems)
+    _check_keys(plain, {'name', 'seed', 'model', 'data', 'stages', 'start'}, 'recipe', problems)
     data = plain.get('data', {}) if isinstance(plain, dict) else {}
     stages = plain.get('stages', {}) if isinstance(plain, dict) else {}
     _check_keys(data, {f.name for f in fields(DataConfig)}, 'data', problems)
@@ -91,6 +99,7 @@ def load_recipe(path: Path) -> Recipe:
         stages={
             name: _stage(stages[name], loop_keys, seed) for name in STAGE_NAMES if name in stages
         },
+        start=Path(plain['start']) if 'start' in plain else None,
     )
 
 

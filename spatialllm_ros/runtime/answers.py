@@ -8,6 +8,8 @@ The grammar, all lower case:
   whole percents of the width and height of the canvas that the model sees (the image's own, where
   both have one aspect), the Euclidean distance from the optical centre, the azimuth of
   ``geometry.azimuth``
+* ``distance 3.4 m height 0.5 m`` and, for an object with a front, ``heading 90 degrees``: a
+  description in words, whose numbers no field of the answer takes
 * any other words without digits (``the red car``, ``left``, ``there is no purple dog``)
 """
 
@@ -32,6 +34,9 @@ _PLACE = re.compile(
     r'column (\d{1,3}) row (\d{1,3}) distance (\d{1,2}\.\d) m(?: heading (\d{1,3}) degrees)?',
     re.ASCII,
 )
+_DESCRIPTION = re.compile(
+    r'distance \d{1,2}\.\d m height \d{1,2}\.\d m(?: heading (\d{1,3}) degrees)?', re.ASCII
+)
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,18 @@ class Place:
 
 @dataclass(frozen=True)
 class ParsedAnswer:
-    """The meaning of an answer's words; ``kind`` says which field holds it."""
+    """The meaning of an answer's words; ``kind`` says which field holds it.
+
+    Attributes:
+        is_metric: whether a length is in it.
+    """
 
     kind: AnswerKind
     yes: bool | None = None
     number: float | None = None
     unit: str = ''
     place: Place | None = None
+    is_metric: bool = False
 
 
 def parse_answer(text: str) -> ParsedAnswer:
@@ -68,20 +78,33 @@ def parse_answer(text: str) -> ParsedAnswer:
     """
     if text in ('yes', 'no'):
         return ParsedAnswer(AnswerKind.YES_NO, yes=text == 'yes')
+    if parsed := _number(text) or _sentence(text):
+        return parsed
+    if not text.strip() or any(letter.isdigit() for letter in text):
+        raise AnswerParseError(
+            'expected yes, no, a length, an angle, a count, a place, a description or words, '
+            f'found {text!r}; ask in other words'
+        )
+    return ParsedAnswer(AnswerKind.TEXT)
+
+
+def _number(text: str) -> ParsedAnswer | None:
     if match := _LENGTH.fullmatch(text):
-        return ParsedAnswer(AnswerKind.NUMBER, number=float(match[1]), unit=METRES)
+        number = float(match[1])
+        return ParsedAnswer(AnswerKind.NUMBER, number=number, unit=METRES, is_metric=True)
     if (match := _ANGLE.fullmatch(text)) and int(match[1]) < 360:
         return ParsedAnswer(AnswerKind.NUMBER, number=float(match[1]), unit=DEGREES)
     if match := _COUNT.fullmatch(text):
         return ParsedAnswer(AnswerKind.NUMBER, number=float(match[0]), unit=COUNT)
+    return None
+
+
+def _sentence(text: str) -> ParsedAnswer | None:
     if match := _PLACE.fullmatch(text):
-        return ParsedAnswer(AnswerKind.POSE, place=_place(match))
-    if not text.strip() or any(letter.isdigit() for letter in text):
-        raise AnswerParseError(
-            'expected yes, no, a length, an angle, a count, a place or words, found '
-            f'{text!r}; ask in other words'
-        )
-    return ParsedAnswer(AnswerKind.TEXT)
+        return ParsedAnswer(AnswerKind.POSE, place=_place(match), is_metric=True)
+    if (match := _DESCRIPTION.fullmatch(text)) and int(match[1] or 0) < 360:
+        return ParsedAnswer(AnswerKind.TEXT, is_metric=True)
+    return None
 
 
 def _place(match: re.Match[str]) -> Place:
@@ -100,7 +123,7 @@ def check_metric(parsed: ParsedAnswer, camera: CameraModel) -> None:
     Raises:
         UncalibratedCameraError: says how to calibrate.
     """
-    if camera.calibrated or not (parsed.unit == METRES or parsed.place):
+    if camera.calibrated or not parsed.is_metric:
         return
     raise UncalibratedCameraError(
         'expected a calibrated camera for an answer in metres, found one with unknown '

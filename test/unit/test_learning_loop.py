@@ -9,6 +9,7 @@ from torch import nn
 
 from spatialllm_ros.errors import ConfigError, TrainingGateError
 from spatialllm_ros.learning.loop import LoopConfig, Stage, load_weights, run_stage
+from spatialllm_ros.learning.optimisers import make_optimisers
 from spatialllm_ros.learning.pipeline import run_recipe, stages_to_run
 from spatialllm_ros.learning.recipe import load_recipe
 
@@ -63,8 +64,10 @@ def test_training_learns_and_draws_its_curve(tmp_path):
     assert (tmp_path / 'curve.png').stat().st_size > 1000
 
 
-def test_a_stopped_run_ends_at_the_weights_of_an_unbroken_one(tmp_path):
-    run_stage(stage(), config(), tmp_path / 'unbroken')
+@pytest.mark.parametrize('optimiser', ['adamw', 'muon'])
+def test_a_stopped_run_ends_at_the_weights_of_an_unbroken_one(tmp_path, optimiser):
+    loop = config(optimiser=optimiser)
+    run_stage(stage(), loop, tmp_path / 'unbroken')
 
     class StopError(Exception):
         pass
@@ -80,11 +83,9 @@ def test_a_stopped_run_ends_at_the_weights_of_an_unbroken_one(tmp_path):
 
     with pytest.raises(StopError):
         run_stage(
-            Stage('line', broken.module, make_batch, broken.evaluate),
-            config(),
-            tmp_path / 'broken',
+            Stage('line', broken.module, make_batch, broken.evaluate), loop, tmp_path / 'broken'
         )
-    run_stage(stage(), config(), tmp_path / 'broken')
+    run_stage(stage(), loop, tmp_path / 'broken')
     whole, resumed = load_weights(tmp_path / 'unbroken'), load_weights(tmp_path / 'broken')
     for name, value in whole.items():
         assert torch.equal(value, resumed[name]), name
@@ -110,7 +111,37 @@ def test_missing_checkpoint_and_bad_numbers_are_named(tmp_path):
         load_weights(tmp_path)
     with pytest.raises(ConfigError, match='at least 1'):
         config(steps=0)
+    with pytest.raises(ConfigError, match="found 'sgd'"):
+        config(optimiser='sgd')
     assert issubclass(TrainingGateError, Exception)
+
+
+def test_moments_of_another_optimiser_are_refused(tmp_path):
+    run_stage(stage(), config(steps=2), tmp_path)
+    with pytest.raises(ConfigError, match='another optimiser'):
+        run_stage(stage(), config(steps=4, optimiser='muon'), tmp_path)
+
+
+def test_muon_moves_the_matrices_inside_layers_and_adamw_the_rest():
+    module = nn.ModuleDict(
+        {
+            'embed_tokens': nn.Embedding(4, 3),
+            'probe': nn.ModuleDict({'head': nn.Linear(3, 3)}),
+            'heads': nn.ModuleDict({'objects': nn.Linear(3, 3)}),
+            'layer': nn.Linear(3, 3),
+            'filter': nn.Conv2d(3, 3, 1),
+            'frozen': nn.Linear(3, 3).requires_grad_(False),
+        }
+    )
+    adamw, muon = make_optimisers(module, 'muon', 0.1)
+    assert [p is module['layer'].weight for p in of(muon)] == [True]
+    everything = {id(p) for p in module.parameters() if p.requires_grad}
+    assert {id(p) for p in [*of(adamw), *of(muon)]} == everything
+    assert len([*of(adamw), *of(muon)]) == len(everything)
+
+
+def of(optimiser):
+    return [p for group in optimiser.param_groups for p in group['params']]
 
 
 NANO = Path(__file__).parents[2] / 'training' / 'recipes' / 'nano.yaml'

@@ -12,7 +12,6 @@ from spatialllm_ros.geometry import (
     guessed_camera,
     rotation_from_front,
 )
-from spatialllm_ros.learning.encoder_stage import CAMERA_MIRROR_SIGNS, scene_views
 from spatialllm_ros.learning.object_targets import (
     MIRROR_SIGNS,
     OBJECT_TARGETS,
@@ -22,6 +21,7 @@ from spatialllm_ros.learning.object_targets import (
 )
 from spatialllm_ros.learning.probing import OFFSET_SCALE, dense_truth
 from spatialllm_ros.learning.scene_arrays import SceneArrays, token_shares
+from spatialllm_ros.learning.views import CAMERA_MIRROR_SIGNS, scene_views
 from spatialllm_ros.scenes.mirror import mirrored_camera, mirrored_scene
 from spatialllm_ros.schema import CameraModel, Scene, SceneObject
 

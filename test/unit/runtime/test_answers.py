@@ -53,6 +53,14 @@ def test_places(column, row, n, heading_deg):
     assert parsed.place == Place(column, row, pytest.approx(n / 10), heading_deg)
 
 
+@given(tenths, tenths, st.none() | degrees)
+def test_descriptions_are_words_in_metres(distance, height, heading_deg):
+    words = f'distance {distance / 10:.1f} m height {height / 10:.1f} m'
+    if heading_deg is not None:
+        words += f' heading {heading_deg} degrees'
+    assert parse_answer(words) == ParsedAnswer(AnswerKind.TEXT, is_metric=True)
+
+
 @given(st.text(st.characters(categories=['Ll', 'Zs'], max_codepoint=0x24F), min_size=1))
 def test_words_without_digits_are_text(text):
     assume(text.strip() and text not in {'yes', 'no'})
@@ -64,6 +72,7 @@ def test_words_without_digits_are_text(text):
     '3.4 m ', '1000', '3.5', '0x1f', '١ degrees', '3.4 m\n', 'yes 1', 'car 2',
     'column 101 row 0 distance 1.0 m', 'column 0 row 101 distance 1.0 m',
     'column 1 row 1 distance 1.0 m heading 360 degrees', 'column 1 row 1 distance 1 m',
+    'distance 1.0 m height 1.0 m heading 360 degrees', 'distance 1.0 m height 1 m',
     'column 1 row 1 distance 1.0 m heading 1', 'row 1 column 1 distance 1.0 m',
 ])  # fmt: skip
 def test_what_is_outside_of_the_grammar_is_refused(text):
@@ -105,7 +114,9 @@ def test_a_place_in_a_padded_canvas_by_hand():
 GUESS = guessed_camera(200, 100, 1.0)
 
 
-@pytest.mark.parametrize('words', ['3.4 m', 'column 1 row 1 distance 1.0 m'])
+@pytest.mark.parametrize(
+    'words', ['3.4 m', 'column 1 row 1 distance 1.0 m', 'distance 1.0 m height 0.5 m']
+)
 def test_metres_need_a_calibrated_camera(words):
     with pytest.raises(UncalibratedCameraError, match='CameraInfo'):
         check_metric(parse_answer(words), GUESS)
