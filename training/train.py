@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from pathlib import Path
 
 import torch
 
+from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.learning.pipeline import run_recipe
 from spatialllm_ros.learning.recipe import STAGE_NAMES, load_recipe
 
@@ -28,7 +30,10 @@ def main() -> None:
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    scores = run_recipe(load_recipe(args.recipe), args.out, args.stage, args.minutes)
+    try:
+        scores = run_recipe(load_recipe(args.recipe), args.out, args.stage, args.minutes)
+    except SpatialLLMError as error:
+        sys.exit(str(error))
     for name, value in scores.items():
         print(f'{name:40s} {value:.4f}')
 

@@ -32,7 +32,6 @@ except ImportError as error:
 ROOT = Path(__file__).parents[2]
 SCRIPTED_NODE = Path(__file__).with_name('scripted_node.py')
 SHIPPED_NODE = ROOT / 'spatialllm_ros/node/main.py'
-NANO = ROOT / 'models/nano/manifest.json'
 PROFILE = ROOT / 'config/fastdds_shm.xml'
 DEADLINE_S = 30.0
 """Ends a test that hangs; nothing is asserted of it."""
@@ -249,8 +248,6 @@ def start_node(domain, tmp_path):
 @pytest.fixture(params=['scripted', 'nano'])
 def answering(request, start_node, peer):
     """A node, active: once with a scripted session, once with the shipped model."""
-    if request.param == 'nano' and not NANO.exists():
-        pytest.skip('models/nano is not there')
     node = start_node(SHIPPED_NODE if request.param == 'nano' else SCRIPTED_NODE)
     peer.until(lambda: peer.state() == 'active')
     return node

@@ -1,7 +1,6 @@
 """The bench's live part over real DDS."""
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -10,15 +9,12 @@ pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built:
 from spatialllm_ros.demo.bench_live import measure_live
 from spatialllm_ros.errors import ProcessError
 
-NANO = Path(__file__).parents[2] / 'models/nano/manifest.json'
-
 
 @pytest.fixture
 def environment(domain):
     return os.environ | {'ROS_DOMAIN_ID': str(domain)}
 
 
-@pytest.mark.skipif(not NANO.exists(), reason='models/nano is not there')
 def test_every_question_and_every_image_is_accounted_for(environment, tmp_path):
     found = measure_live(environment, tmp_path, seconds=3.0, parameters={})
     assert sum(found.statuses.values()) == 3

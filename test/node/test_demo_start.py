@@ -13,10 +13,7 @@ pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built:
 from spatialllm_ros.demo.__main__ import is_image_topic
 
 ROOT = Path(__file__).parents[2]
-NANO = ROOT / 'models/nano/manifest.json'
 DEADLINE_S = 120.0
-
-needs_nano = pytest.mark.skipif(not NANO.exists(), reason='models/nano is not there')
 
 
 def start(domain, *arguments):
@@ -37,7 +34,6 @@ def test_a_missing_model_ends_all_with_the_reason(domain):
     assert f'ROS_DOMAIN_ID={domain} python -m spatialllm_ros.demo.ask' in out
 
 
-@needs_nano
 def test_a_missing_camera_ends_all_with_the_reason(domain):
     demo = start(domain, '--camera', 'nonsense')
     _, err = demo.communicate(timeout=DEADLINE_S)
@@ -45,7 +41,6 @@ def test_a_missing_camera_ends_all_with_the_reason(domain):
     assert "found 'nonsense'" in err
 
 
-@needs_nano
 def test_it_ends_by_itself(domain):
     demo = start(domain, '--questions', '6', '--period', '0.2')
     out, err = demo.communicate(timeout=DEADLINE_S)
@@ -54,7 +49,6 @@ def test_it_ends_by_itself(domain):
     assert out.count(' ms: encode ') == 6
 
 
-@needs_nano
 def test_a_signal_ends_all(domain):
     demo = start(domain, '--questions', '1000')
     for line in demo.stdout:

@@ -5,8 +5,10 @@ import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import load_file
 
 from spatialllm_ros.errors import SceneError
 from spatialllm_ros.evaluation.held_out import HeldOutWorlds, ask_held_out
@@ -79,6 +81,33 @@ def test_training_leaves_a_model_and_its_curves(run):
     for stage in RECIPE['stages']:
         assert json.loads((run / stage / 'state.json').read_text())['step'] == 2
         assert (run / stage / 'curve.png').exists()
+
+
+def fine_tuning(run: Path, **changes) -> Path:
+    """Write a recipe of one stage that starts from a run's model and learns nothing."""
+    data = {'train_scenes': 4, 'validation_scenes': 2}
+    data |= {split: str(run.parent / split) for split in ('train', 'validation')}
+    still = {**LOOP, 'learning_rate': 0.0, 'optimiser': 'muon'}
+    recipe = {**RECIPE, 'data': data, 'start': str(run / 'model'), **changes}
+    path = run.parent / 'fine.yaml'
+    path.write_text(yaml.safe_dump({**recipe, 'stages': {'instruction': still}}))
+    return path
+
+
+def test_a_recipe_starts_from_the_weights_it_names(run, tmp_path):
+    run_script('training/train.py', fine_tuning(run), '--out', tmp_path)
+    start, end = (load_file(f / 'model' / 'model.safetensors') for f in (run, tmp_path))
+    assert start.keys() == end.keys()
+    assert all(np.array_equal(start[name], end[name]) for name in start)
+
+
+def test_weights_of_another_shape_are_no_start(run, tmp_path):
+    smaller = {**RECIPE['model'], 'text_config': {**RECIPE['model']['text_config'],
+                                                  'intermediate_size': 16}}  # fmt: skip
+    with pytest.raises(SystemExit, match='same sizes and vocabulary'):
+        run_script('training/train.py', fine_tuning(run, model=smaller), '--out', tmp_path)
+    with pytest.raises(SystemExit, match='to start from, found none'):
+        run_script('training/train.py', fine_tuning(run, start='nowhere'), '--out', tmp_path)
 
 
 def test_export_writes_what_was_asked_for(bundle):
