@@ -2,6 +2,7 @@
 
 python training/render_scenes.py --out data/train --split train --count 40000 --processes 2
 python training/render_scenes.py --preview out/preview.png --seed 0
+python training/render_scenes.py --preview out/lenses.png --style lenses
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from spatialllm_ros.scenes.rendering import SPLIT_SEEDS, RenderRequest, render_scenes
+from spatialllm_ros.scenes.world_styles import STYLES
 
 
 def main() -> None:
@@ -21,12 +23,18 @@ def main() -> None:
     parser.add_argument('--seed', type=int, help='first seed (default: the first of the split)')
     parser.add_argument('--processes', type=int, default=1)
     parser.add_argument('--preview', type=Path, help='write a contact sheet with the truth drawn')
+    parser.add_argument(
+        '--style',
+        choices=list(STYLES),
+        default='trained',
+        help='of the worlds in the contact sheet',
+    )
     args = parser.parse_args()
     seed = SPLIT_SEEDS[args.split].start if args.seed is None else args.seed
     if args.preview is not None:
         from spatialllm_ros.scenes.preview import write_preview  # noqa: PLC0415
 
-        write_preview(args.preview, seed)
+        write_preview(args.preview, seed, STYLES[args.style])
         print(f'wrote {args.preview}')
     if args.out is not None:
         request = RenderRequest(args.out, args.split, seed, args.count, processes=args.processes)

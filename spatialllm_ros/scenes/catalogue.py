@@ -61,7 +61,8 @@ class Category:
         return high - low
 
 
-def _wheels(diameter: float, xs: tuple[float, ...], y: float) -> list[Part]:
+def wheels(diameter: float, xs: tuple[float, ...], y: float) -> list[Part]:
+    """Return pairs of dark wheels that stand on the ground at these places."""
     return [
         wheel
         for x in xs
@@ -74,7 +75,7 @@ def _car() -> list[Part]:
         box((1.05, 0.46, 0.20), (0, 0, 0.21)),
         box((0.50, 0.40, 0.17), (-0.10, 0, 0.39), 'glass'),
         box((0.42, 0.41, 0.03), (-0.10, 0, 0.48)),
-        *_wheels(0.22, (0.33, -0.33), 0.22),
+        *wheels(0.22, (0.33, -0.33), 0.22),
         *mirrored_pair(box((0.03, 0.11, 0.07), (0.53, 0.15, 0.24), 'lamp')),
         *mirrored_pair(box((0.03, 0.10, 0.07), (-0.53, 0.16, 0.24), 'brake')),
     ]
@@ -86,7 +87,7 @@ def _truck() -> list[Part]:
         box((0.30, 0.46, 0.42), (0.42, 0, 0.40)),
         box((0.02, 0.40, 0.16), (0.575, 0, 0.50), 'glass'),
         box((0.76, 0.50, 0.56), (-0.16, 0, 0.50), 'shade'),
-        *_wheels(0.22, (0.38, -0.15, -0.40), 0.21),
+        *wheels(0.22, (0.38, -0.15, -0.40), 0.21),
         *mirrored_pair(box((0.03, 0.09, 0.07), (0.575, 0.16, 0.27), 'lamp')),
     ]
 
@@ -100,7 +101,7 @@ def _forklift() -> list[Part]:
         *mirrored_pair(box((0.40, 0.07, 0.03), (0.42, 0.11, 0.09), 'metal')),
         *mirrored_pair(box((0.03, 0.03, 0.42), (-0.30, 0.18, 0.60), 'dark')),
         box((0.46, 0.42, 0.04), (-0.10, 0, 0.82)),
-        *_wheels(0.20, (0.08, -0.34), 0.20),
+        *wheels(0.20, (0.08, -0.34), 0.20),
     ]
 
 
@@ -111,7 +112,7 @@ def _tractor() -> list[Part]:
         box((0.30, 0.34, 0.24), (-0.20, 0, 0.65), 'glass'),
         box((0.36, 0.40, 0.04), (-0.20, 0, 0.79)),
         cylinder(0.05, 0.24, (0.36, 0, 0.56), 'metal'),
-        *_wheels(0.24, (0.36,), 0.19),
+        *wheels(0.24, (0.36,), 0.19),
         *mirrored_pair(cylinder(0.46, 0.12, (-0.22, 0.25, 0.23), 'dark', 'y')),
         *mirrored_pair(box((0.03, 0.07, 0.07), (0.51, 0.08, 0.38), 'lamp')),
     ]
@@ -125,7 +126,7 @@ def _aeroplane() -> list[Part]:
         box((0.16, 0.03, 0.22), (-0.48, 0, 0.46), 'shade'),
         ellipsoid((0.24, 0.14, 0.14), (0.28, 0, 0.38), 'glass'),
         cylinder(0.34, 0.02, (0.58, 0, 0.30), 'dark', 'x'),
-        *_wheels(0.12, (0.12,), 0.12),
+        *wheels(0.12, (0.12,), 0.12),
         *mirrored_pair(box((0.03, 0.03, 0.16), (0.12, 0.12, 0.14), 'metal')),
         cylinder(0.08, 0.05, (-0.42, 0, 0.04), 'dark', 'y'),
         box((0.03, 0.03, 0.18), (-0.42, 0, 0.14), 'metal'),

@@ -13,6 +13,7 @@ import numpy as np
 
 from spatialllm_ros.geometry import project
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
+from spatialllm_ros.scenes.world_styles import TRAINED, Range, WorldStyle
 from spatialllm_ros.scenes.worlds import (
     LARGE_ABOVE,
     SMALL_BELOW,
@@ -25,8 +26,6 @@ from spatialllm_ros.scenes.worlds import (
 )
 from spatialllm_ros.schema import Vec3
 
-TEXTURES = 7
-"""How many floor and wall textures the renderer offers."""
 NEAREST_M, FARTHEST_M = 1.6, 6.0
 GAP_M = 0.06
 """Least free space between two footprints."""
@@ -41,42 +40,51 @@ NAMES = tuple(CATEGORIES)
 FLAT_TOPS = tuple(name for name, category in CATEGORIES.items() if category.flat_top)
 
 
-def sample_world(seed: int, width_px: int, height_px: int) -> World:
+def sample_world(seed: int, width_px: int, height_px: int, style: WorldStyle = TRAINED) -> World:
     """Return the world of a seed, seen by a camera with an image of the given size."""
     rng = np.random.Generator(np.random.PCG64(seed))
-    builder = _Builder(rng, _sample_camera(rng, width_px, height_px))
-    wanted = int(rng.choice(np.arange(2, 9), p=[0.10, 0.17, 0.21, 0.20, 0.15, 0.10, 0.07]))
+    builder = _Builder(rng, _sample_camera(rng, width_px, height_px, style), style)
+    fewest, most = style.counts
+    wanted = int(rng.choice(np.arange(fewest, most + 1), p=style.count_shares))
     if rng.random() < 0.22:
         builder.add_shelf()
     for _ in range(8 * wanted):
         if len(builder.placements) >= wanted:
             break
         builder.add_object()
-    return World(
-        seed, builder.camera, tuple(builder.placements), tuple(builder.slabs), _sample_room(rng)
-    )
+    room = _sample_room(rng, style)
+    return World(seed, builder.camera, tuple(builder.placements), tuple(builder.slabs), room)
 
 
-def _sample_camera(rng: np.random.Generator, width_px: int, height_px: int) -> WorldCamera:
-    height_m = rng.uniform(0.7, 1.9)
+def _sample_camera(
+    rng: np.random.Generator, width_px: int, height_px: int, style: WorldStyle
+) -> WorldCamera:
+    height_m = _draw_from(rng, style.camera_height_m)
+    roll_deg, most_deg = style.roll_deg
     look_at_m, look_z_m = rng.uniform(2.2, 4.2), rng.uniform(0.2, 0.7)
     return world_camera(
         width_px,
         height_px,
-        hfov_rad=math.radians(rng.uniform(48, 75)),
+        hfov_rad=math.radians(_draw_from(rng, style.hfov_deg)),
         height_m=height_m,
         pitch_rad=math.atan2(height_m - look_z_m, look_at_m),
-        roll_rad=math.radians(float(np.clip(rng.normal(0, 2), -6, 6))),
+        roll_rad=math.radians(float(np.clip(rng.normal(0, roll_deg), -most_deg, most_deg))),
     )
 
 
-def _sample_room(rng: np.random.Generator) -> Room:
-    angle, tilt = rng.uniform(-1.9, 1.9), math.radians(rng.uniform(20, 55))
+def _draw_from(rng: np.random.Generator, ranges: tuple[Range, ...]) -> float:
+    chosen = ranges[int(rng.integers(len(ranges)))] if len(ranges) > 1 else ranges[0]
+    return float(rng.uniform(*chosen))
+
+
+def _sample_room(rng: np.random.Generator, style: WorldStyle) -> Room:
+    angle, tilt = rng.uniform(-1.9, 1.9), math.radians(rng.uniform(*style.light_tilt_deg))
+    tint = style.surface_tint
     return Room(
-        floor_texture=int(rng.integers(TEXTURES)),
-        floor_rgb=_surface_rgb(rng, 0.4, 0.85),
-        wall_texture=int(rng.integers(TEXTURES)),
-        wall_rgb=_surface_rgb(rng, 0.45, 0.85),
+        floor_texture=int(rng.integers(*style.textures)),
+        floor_rgb=_surface_rgb(rng, style.floor_brightness, tint),
+        wall_texture=int(rng.integers(*style.textures)),
+        wall_rgb=_surface_rgb(rng, style.wall_brightness, tint),
         walls_m=(rng.uniform(6.3, 9.0), rng.uniform(3.5, 7.0), rng.uniform(3.5, 7.0)),
         wall_height_m=rng.uniform(2.4, 4.0),
         light_direction=(
@@ -84,25 +92,25 @@ def _sample_room(rng: np.random.Generator) -> Room:
             math.sin(tilt) * math.sin(angle),
             -math.cos(tilt),
         ),
-        light_strength=rng.uniform(0.25, 0.45),
-        ambient_strength=rng.uniform(0.35, 0.50),
+        light_strength=rng.uniform(*style.light_strength),
+        ambient_strength=rng.uniform(*style.ambient_strength),
     )
 
 
-def _surface_rgb(rng: np.random.Generator, darkest: float, brightest: float) -> Vec3:
+def _surface_rgb(rng: np.random.Generator, brightness: Range, tint: float = 0.10) -> Vec3:
     """Return a pale colour: surfaces must not pass for objects."""
-    grey = rng.uniform(darkest, brightest)
-    tint = rng.uniform(-0.10, 0.10, 3)
-    r, g, b = np.clip(grey + tint, 0.05, 1.0)
+    grey = rng.uniform(*brightness)
+    r, g, b = np.clip(grey + rng.uniform(-tint, tint, 3), 0.05, 1.0)
     return (float(r), float(g), float(b))
 
 
 class _Builder:
     """The objects placed so far, and the ways of adding one that collides with none."""
 
-    def __init__(self, rng: np.random.Generator, camera: WorldCamera) -> None:
+    def __init__(self, rng: np.random.Generator, camera: WorldCamera, style: WorldStyle) -> None:
         self.rng = rng
         self.camera = camera
+        self.style = style
         self.placements: list[Placement] = []
         self.slabs: list[Slab] = []
         self._boxes: list[np.ndarray] = []
@@ -129,7 +137,7 @@ class _Builder:
         rng = self.rng
         x, y, _ = self._somewhere(nearest=2.3, farthest=4.6)
         top_m, width_m, depth_m = rng.uniform(0.55, 0.95), rng.uniform(0.9, 1.7), 0.55
-        rgb = _surface_rgb(rng, 0.25, 0.6)
+        rgb = _surface_rgb(rng, (0.25, 0.6))
         self.slabs.append(Slab((depth_m, width_m, 0.05), (x, y, top_m - 0.025), 0.0, rgb))
         for sx in (-1, 1):
             for sy in (-1, 1):
@@ -165,7 +173,7 @@ class _Builder:
             return False
         index = int(self.rng.choice(free))
         below = self.placements[index]
-        top_m = below.base_m[2] + float(CATEGORIES[below.category].bounds_m[1][2]) * below.scale
+        top_m = below.base_m[2] + float(below.build.bounds_m[1][2]) * below.scale
         base = (below.base_m[0], below.base_m[1], top_m)
         if not self._put(base, 'object', largest_m=0.62):
             return False
@@ -179,7 +187,7 @@ class _Builder:
         length, width = float(raised.size_m[0]) + 0.06, float(raised.size_m[1]) + 0.06
         if not self._keep(raised, self._is_apart(raised)):
             return False
-        rgb = _surface_rgb(self.rng, 0.25, 0.8)
+        rgb = _surface_rgb(self.rng, (0.25, 0.8))
         size = (length, width, height_m)
         self.slabs.append(Slab(size, (x, y, height_m / 2), raised.yaw_rad, rgb))
         return True
@@ -191,7 +199,8 @@ class _Builder:
             category = self.placements[int(rng.integers(len(self.placements)))].category
         low, high = ((0.72, SMALL_BELOW), (0.92, 1.09), (LARGE_ABOVE, 1.34))[int(rng.integers(3))]
         scale = float(rng.uniform(low + 0.005, high - 0.005))
-        return Placement(category, colour, scale, (0.0, 0.0, 0.0), 0.0, 'floor')
+        unseen = self.style.has_unseen_shapes
+        return Placement(category, colour, scale, (0.0, 0.0, 0.0), 0.0, 'floor', unseen)
 
     def _somewhere(self, nearest: float = NEAREST_M, farthest: float = FARTHEST_M) -> Vec3:
         """Return a floor point inside the camera's horizontal field of view."""

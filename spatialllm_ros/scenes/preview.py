@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spatialllm_ros.geometry import azimuth, project
 from spatialllm_ros.scenes.simulated import SceneSimulator
+from spatialllm_ros.scenes.world_styles import TRAINED, WorldStyle
 from spatialllm_ros.schema import Scene, SceneObject
 
 COLUMNS, ROWS = 4, 3
@@ -23,15 +24,15 @@ Box = tuple[int, int, int, int]
 """Left, top, right and bottom in pixels."""
 
 
-def write_preview(path: Path, first_seed: int) -> None:
-    """Render the worlds from ``first_seed`` on into one PNG.
+def write_preview(path: Path, first_seed: int, style: WorldStyle = TRAINED) -> None:
+    """Render the worlds of a style from ``first_seed`` on into one PNG.
 
     Raises:
         SceneError: there is no OpenGL to draw with.
     """
     simulator = SceneSimulator(*TILE_PX)
     try:
-        rendered = [simulator.render(first_seed + i) for i in range(COLUMNS * ROWS)]
+        rendered = [simulator.render(first_seed + i, style) for i in range(COLUMNS * ROWS)]
     finally:
         simulator.close()
     tiles = [draw_truth(item.image, item.scene) for item in rendered]

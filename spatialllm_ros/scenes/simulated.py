@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from spatialllm_ros.geometry import as_mat3, as_vec3, fit_letterbox, letterboxed_camera, project
 from spatialllm_ros.questions.referring import assign_phrases
-from spatialllm_ros.scenes.catalogue import CATEGORIES
 from spatialllm_ros.scenes.layout import sample_world
 from spatialllm_ros.scenes.shards import OWNER_STRIDE_PX, RenderedScene
 from spatialllm_ros.scenes.simulated_renderer import WorldRenderer
+from spatialllm_ros.scenes.world_styles import TRAINED, WorldStyle
 from spatialllm_ros.scenes.worlds import Placement, World
 from spatialllm_ros.schema import Scene, SceneObject
 
@@ -38,9 +38,9 @@ class SceneSimulator:
         """Free the renderer."""
         self._renderer.close()
 
-    def render(self, seed: int) -> RenderedScene:
+    def render(self, seed: int, style: WorldStyle = TRAINED) -> RenderedScene:
         """Return the scene of a seed."""
-        return self.render_world(sample_world(seed, *self._drawn))
+        return self.render_world(sample_world(seed, *self._drawn, style))
 
     def render_world(self, world: World) -> RenderedScene:
         """Return the scene of a world whose camera has the drawn (supersampled) size."""
@@ -79,7 +79,7 @@ class SceneSimulator:
             centre_optical_m=as_vec3(camera.to_optical(placement.centre_m)),
             size_m=as_vec3(placement.size_m),
             rotation_optical=as_mat3(rotation),
-            has_front=CATEGORIES[placement.category].has_front,
+            has_front=placement.build.has_front,
             visibility=visibility,
             box_xyxy_px=_mask_box(mask),
             support=placement.support,

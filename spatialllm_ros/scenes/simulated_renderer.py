@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spatialllm_ros.errors import SceneError
-from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
-from spatialllm_ros.scenes.layout import TEXTURES
+from spatialllm_ros.scenes.catalogue import COLOURS
 from spatialllm_ros.scenes.primitives import PAINT, ROLE_RGB
 from spatialllm_ros.scenes.worlds import Placement, World
 
@@ -159,7 +158,7 @@ class WorldRenderer:
 
     def _add_object(self, placement: Placement, index: int) -> None:
         paint = np.array(COLOURS[placement.colour])
-        for part in CATEGORIES[placement.category].parts:
+        for part in placement.build.parts:
             rgb = ROLE_RGB.get(part.role)
             if rgb is None:
                 r, g, b = paint if part.role == PAINT else paint * SHADE
@@ -259,7 +258,7 @@ def _frame_model(width_px: int, height_px: int) -> tuple[str, dict[str, bytes]]:
 
 
 def _texture_images() -> list[NDArray[np.uint8]]:
-    """Return the pale grey patterns (N, N, 3) of materials 1 to TEXTURES - 1."""
+    """Return the pale grey patterns (N, N, 3) of the materials from 1 on."""
     size = 128
     rng = np.random.Generator(np.random.PCG64(7))
     y, x = np.mgrid[0:size, 0:size]
@@ -269,7 +268,10 @@ def _texture_images() -> list[NDArray[np.uint8]]:
     stripes = np.where((x // 16) % 2, 1.0, 0.86)
     speckle = np.clip(0.9 + 0.07 * rng.standard_normal((size, size)), 0, 1)
     bricks = np.where((y % 32 < 2) | ((x + 32 * ((y // 32) % 2)) % 64 < 2), 0.7, 0.97)
-    patterns = [checker, tiles, planks * np.ones_like(x), stripes, speckle, bricks]
-    if len(patterns) != TEXTURES - 1:
-        raise SceneError(f'expected {TEXTURES - 1} textures, found {len(patterns)}')
+    trained = [checker, tiles, planks * np.ones_like(x), stripes, speckle, bricks]
+    diamonds = np.where(((x + y) // 32 + (x - y) // 32) % 2, 1.0, 0.75)
+    dots = np.where((x % 32 - 16) ** 2 + (y % 32 - 16) ** 2 < 64, 0.7, 1.0)
+    waves = 0.85 + 0.15 * np.sin(2 * np.pi * (x / 32 + np.sin(2 * np.pi * y / 64) / 2))
+    unseen = [diamonds, dots, waves]
+    patterns = [*trained, *unseen]
     return [np.repeat((255 * p).astype(np.uint8)[..., None], 3, axis=2) for p in patterns]

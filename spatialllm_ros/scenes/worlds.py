@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialllm_ros.geometry import as_vec3
-from spatialllm_ros.scenes.catalogue import CATEGORIES
+from spatialllm_ros.scenes.catalogue import CATEGORIES, Category
+from spatialllm_ros.scenes.unseen_shapes import UNSEEN_SHAPES
 from spatialllm_ros.schema import CameraModel, Vec3
 
 Array = NDArray[np.float64]
@@ -43,7 +44,11 @@ class WorldCamera:
 
 @dataclass(frozen=True)
 class Placement:
-    """An object in the world: the middle of its base, and the yaw of its front about z."""
+    """An object in the world: the middle of its base, and the yaw of its front about z.
+
+    Attributes:
+        is_unseen: built otherwise than training shows.
+    """
 
     category: str
     colour: str
@@ -51,11 +56,17 @@ class Placement:
     base_m: Vec3
     yaw_rad: float
     support: str
+    is_unseen: bool = False
+
+    @property
+    def build(self) -> Category:
+        """What it is built of."""
+        return (UNSEEN_SHAPES if self.is_unseen else CATEGORIES)[self.category]
 
     @property
     def size_m(self) -> Array:
         """Full extents along the object's own axes."""
-        return CATEGORIES[self.category].size_m * self.scale
+        return self.build.size_m * self.scale
 
     @property
     def rotation(self) -> Array:
@@ -66,7 +77,7 @@ class Placement:
     @property
     def centre_m(self) -> Array:
         """Centre of the object's box, world frame."""
-        low, high = CATEGORIES[self.category].bounds_m
+        low, high = self.build.bounds_m
         offset: Array = (low + high) / 2 * self.scale
         return np.array(self.base_m) + self.rotation @ offset
 

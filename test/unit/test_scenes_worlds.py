@@ -9,12 +9,15 @@ from spatialllm_ros.geometry import project
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
 from spatialllm_ros.scenes.layout import sample_world
 from spatialllm_ros.scenes.primitives import Part, box, cylinder, ellipsoid, extent
+from spatialllm_ros.scenes.unseen_shapes import UNSEEN_SHAPES
+from spatialllm_ros.scenes.world_styles import STYLES
 from spatialllm_ros.scenes.worlds import (
     HELD_OUT_SEEDS,
     LARGE_ABOVE,
     SMALL_BELOW,
     VALIDATION_SEEDS,
     Placement,
+    World,
     world_camera,
 )
 
@@ -32,18 +35,22 @@ def _solid(part: Part) -> tuple:
     return (part.shape, part.role, tuple(spread), np.round(part.centre_m, 6).tolist())
 
 
-@pytest.mark.parametrize('name', CATEGORIES)
-def test_every_object_is_its_own_mirror_image(name):
-    parts = [_solid(part) for part in CATEGORIES[name].parts]
+BUILDS = [*CATEGORIES.values(), *UNSEEN_SHAPES.values()]
+each_build = pytest.mark.parametrize('build', BUILDS, ids=lambda build: build.name)
+
+
+@each_build
+def test_every_object_is_its_own_mirror_image(build):
+    parts = [_solid(part) for part in build.parts]
     mirrored = [(s, r, e, [x, -y + 0.0, z]) for s, r, e, (x, y, z) in parts]
     assert sorted(map(str, mirrored)) == sorted(
         map(str, [(s, r, e, [x, y + 0.0, z]) for s, r, e, (x, y, z) in parts])
     )
 
 
-@pytest.mark.parametrize('name', CATEGORIES)
-def test_every_object_stands_on_the_floor(name):
-    low, high = CATEGORIES[name].bounds_m
+@each_build
+def test_every_object_stands_on_the_floor(build):
+    low, high = build.bounds_m
     assert abs(low[2]) < 0.02
     assert np.all(high - low > 0.2)
     assert np.all(high - low < 1.3)
@@ -144,3 +151,38 @@ def test_placement_centre_follows_yaw():
     low, high = CATEGORIES['mug'].bounds_m
     middle = (low + high) / 2
     assert np.allclose(placed.centre_m, [2.0 - middle[1], 1.0 + middle[0], 0.5 + middle[2]])
+
+
+def test_every_category_has_a_build_that_training_never_shows():
+    assert UNSEEN_SHAPES.keys() == CATEGORIES.keys()
+    for name, build in UNSEEN_SHAPES.items():
+        assert build.parts != CATEGORIES[name].parts
+        assert not np.allclose(build.size_m, CATEGORIES[name].size_m, atol=0.02)
+
+
+def hfov_deg(world: World) -> float:
+    model = world.camera.model
+    return math.degrees(2 * math.atan(model.width_px / 2 / model.fx_px))
+
+
+def roll_deg(world: World) -> float:
+    right, _, _ = world.camera.world_from_optical.T
+    return abs(math.degrees(math.asin(right[2])))
+
+
+def test_each_set_leaves_the_training_ranges_in_its_own_way():
+    worlds = {
+        name: [sample_world(seed, 384, 288, style) for seed in range(40)]
+        for name, style in STYLES.items()
+    }
+    assert worlds['trained'][5].placements == WORLDS[5].placements
+    assert all(not 46 < hfov_deg(world) < 79 for world in worlds['lenses'])
+    heights = [world.camera.position_m[2] for world in worlds['cameras']]
+    assert all(height < 0.61 or height > 2.09 for height in heights)
+    assert max(map(roll_deg, worlds['cameras'])) > 12 > max(map(roll_deg, worlds['trained']))
+    trained_textures = {world.room.floor_texture for world in worlds['trained']}
+    assert not trained_textures & {world.room.floor_texture for world in worlds['rooms']}
+    counts = {name: np.mean([len(w.placements) for w in own]) for name, own in worlds.items()}
+    assert counts['crowds'] > counts['trained'] + 3
+    assert all(item.is_unseen for world in worlds['shapes'] for item in world.placements)
+    assert not any(item.is_unseen for world in worlds['trained'] for item in world.placements)
