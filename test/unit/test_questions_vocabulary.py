@@ -4,7 +4,7 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spatialllm_ros.questions import Balancer, generate
@@ -14,6 +14,7 @@ from spatialllm_ros.runtime.tokenizer import Tokenizer
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
 
 TOKENIZER = build_tokenizer()
+TOKENIZER.encode_special_tokens = True  # as the run time reads what a person types
 
 
 def pieces(text) -> list[str]:
@@ -70,6 +71,8 @@ def test_an_unknown_word_falls_into_letters_and_comes_back():
     assert TOKENIZER.decode(ids) == 'is the zebra red'
 
 
+@example('<unk>')
+@example('is <image> </s>?')
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=80))
 def test_nothing_typed_in_ascii_is_lost(text):
     found = pieces(text)
