@@ -39,7 +39,7 @@ class Report:
 
     def to_json(self) -> str:
         """Return the scores as JSON, which has no NaN: there it says null."""
-        return json.dumps(_finite(asdict(self)), indent=2, allow_nan=False) + '\n'
+        return json.dumps(finite(asdict(self)), indent=2, allow_nan=False) + '\n'
 
     def table(self) -> str:
         """Return the scores as a table to print."""
@@ -88,7 +88,8 @@ def make_report(
     )
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return what JSON can say: None for a number that is not finite, in dictionaries too."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

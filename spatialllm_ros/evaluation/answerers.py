@@ -1,0 +1,62 @@
+"""What answers a benchmark's questions: a session, the same without the image, or chance."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from spatialllm_ros.errors import QuestionError
+from spatialllm_ros.runtime.answering import Outcome, Request
+from spatialllm_ros.runtime.session import EncodedFrame, SpatialSession
+from spatialllm_ros.schema import Answer, AnswerKind, Frame, Query
+
+Answerer = Callable[[Frame, Sequence[Query]], list[Outcome]]
+"""Answers questions about one image, in their order."""
+
+
+class SessionAnswerer:
+    """Any engine of the run time, with its image."""
+
+    def __init__(self, session: SpatialSession) -> None:
+        """Take the loaded model."""
+        self._session = session
+
+    def __call__(self, frame: Frame, queries: Sequence[Query]) -> list[Outcome]:
+        """Encode the image once and answer."""
+        requests = [Request(query) for query in queries]
+        return self._session.answer_batch(self._encode(frame), requests)
+
+    def _encode(self, frame: Frame) -> EncodedFrame:
+        return self._session.encode(frame)
+
+
+class BlindAnswerer(SessionAnswerer):
+    """The same model from which the pixels are withheld: what the words alone give away."""
+
+    _blind: EncodedFrame | None = None
+
+    def _encode(self, frame: Frame) -> EncodedFrame:
+        self._blind = self._blind or self._session.encode_blind(frame)
+        return replace(self._blind, frame=frame)
+
+
+class RandomGuesser:
+    """Chooses among the options by chance, each question anew."""
+
+    def __init__(self, seed: int) -> None:
+        """Equal seeds guess alike."""
+        self._random = random.Random(seed)
+
+    def __call__(self, frame: Frame, queries: Sequence[Query]) -> list[Outcome]:
+        """Guess; a question without options has no answer."""
+        return [self._guess(frame, query) for query in queries]
+
+    def _guess(self, frame: Frame, query: Query) -> Outcome:
+        if not query.options:
+            return QuestionError('expected options to guess among, found none')
+        choice = self._random.randrange(len(query.options))
+        return Answer(
+            query.options[choice], AnswerKind.CHOICE, 1 / len(query.options), frame.stamp_ns,
+            frame.frame_id, frame.camera_name, choice=choice,
+        )  # fmt: skip

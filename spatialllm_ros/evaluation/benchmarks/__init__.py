@@ -1,0 +1,1 @@
+"""Public benchmarks in the files that their authors publish."""

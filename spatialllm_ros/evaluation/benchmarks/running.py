@@ -1,0 +1,59 @@
+"""A model on a benchmark, from its folder and the benchmark's file to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from spatialllm_ros.deploy.checkpoint import as_bundle
+from spatialllm_ros.evaluation.answerers import (
+    Answerer,
+    BlindAnswerer,
+    RandomGuesser,
+    SessionAnswerer,
+)
+from spatialllm_ros.evaluation.benchmarks.asking import ask_items
+from spatialllm_ros.evaluation.benchmarks.catalogue import BENCHMARKS
+from spatialllm_ros.evaluation.benchmarks.report import BenchmarkReport, benchmark_report
+from spatialllm_ros.runtime.session import SpatialSession
+
+RANDOM = 'random'
+"""The model that guesses."""
+
+
+def run_benchmark(
+    model: str, benchmark: str, path: Path, engine: str, threads: int, fov_rad: float | None
+) -> BenchmarkReport:
+    """Ask a model all questions of a benchmark's file.
+
+    Args:
+        model: a bundle's folder, a model folder, or ``random``.
+        benchmark: a key of ``BENCHMARKS``.
+        path: of the published file.
+        engine: a name of ``engines.ENGINES``, or ``auto``.
+        threads: of the computation on a CPU; 0 for one per core.
+        fov_rad: horizontal field of view of the images; None if it is unknown.
+
+    Raises:
+        ConfigError: the file is missing or of another layout, or the folder holds no model.
+        BundleError: the bundle is broken.
+        EngineError: the engine cannot be loaded or failed.
+    """
+    items = BENCHMARKS[benchmark].read(path)
+    with _answerers(model, engine, threads) as (seeing, blind):
+        asked = ask_items(tqdm(items, unit='row', desc=benchmark), seeing, blind, fov_rad)
+    return benchmark_report(model, benchmark, asked)
+
+
+@contextmanager
+def _answerers(model: str, engine: str, threads: int) -> Iterator[tuple[Answerer, Answerer]]:
+    """Yield who answers with the image and who without."""
+    if model == RANDOM:
+        yield RandomGuesser(0), RandomGuesser(1)
+        return
+    with as_bundle(Path(model)) as bundle:
+        session = SpatialSession.load(bundle, engine, threads)
+        yield SessionAnswerer(session), BlindAnswerer(session)
