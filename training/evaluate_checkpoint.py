@@ -11,7 +11,11 @@ from pathlib import Path
 
 from spatialllm_ros.deploy.checkpoint import as_bundle
 from spatialllm_ros.errors import SpatialLLMError
-from spatialllm_ros.evaluation.held_out import HeldOutWorlds, ask_held_out
+from spatialllm_ros.evaluation.held_out import (
+    HeldOutWorlds,
+    ask_held_out,
+    ask_held_out_variants,
+)
 from spatialllm_ros.evaluation.pictures import write_pictures
 from spatialllm_ros.evaluation.report import make_report
 
@@ -26,6 +30,9 @@ def main() -> None:
     )
     parser.add_argument('--json', type=Path, help='write the scores here')
     parser.add_argument('--pictures', type=Path, help='draw right and wrong answers into this PNG')
+    parser.add_argument(
+        '--circular', action='store_true', help='ask of mirrored images and rotated options, too'
+    )
     parser.add_argument('--processes', type=int, default=1)
     parser.add_argument(
         '--threads', type=int, default=0, help='of each process (default: its share of the cores)'
@@ -35,11 +42,12 @@ def main() -> None:
         worlds = HeldOutWorlds(args.seed, args.worlds, args.processes, args.threads)
         with as_bundle(args.model) as bundle:
             seen, unseen = ask_held_out(bundle, worlds)
+            trials = ask_held_out_variants(bundle, worlds) if args.circular else []
             if args.pictures is not None:
                 write_pictures(args.pictures, seen)
     except SpatialLLMError as error:
         sys.exit(str(error))
-    report = make_report(str(args.model), args.seed, args.worlds, seen, unseen)
+    report = make_report(str(args.model), args.seed, args.worlds, seen, unseen, trials)
     print(report.table())
     if args.json is not None:
         report.write(args.json)

@@ -5,22 +5,27 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 from spatialllm_ros.errors import ConfigError, SpatialLLMError
 from spatialllm_ros.evaluation.asked_worlds import AskedWorld, asked_worlds, seeds_from
-from spatialllm_ros.evaluation.scoring import Judged, judge
+from spatialllm_ros.evaluation.circular import Trial
+from spatialllm_ros.evaluation.scoring import Judged, judge, scored_type
+from spatialllm_ros.evaluation.variants import views
 from spatialllm_ros.runtime.bundle import load_bundle
 from spatialllm_ros.runtime.session import EncodedFrame, Request, SpatialSession
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS
 from spatialllm_ros.schema import Answer, Query, QuestionRecord
 
 SeenUnseen = tuple[list[Judged], list[Judged]]
+T = TypeVar('T')
 
 
 @dataclass(frozen=True)
@@ -65,15 +70,24 @@ def ask_held_out(bundle: Path, worlds: HeldOutWorlds) -> SeenUnseen:
         BundleError: there is no bundle, or a broken one.
         SceneError: there is no OpenGL to draw with.
     """
-    image = load_bundle(bundle).manifest.image
-    asked = asked_worlds(worlds.seeds(), (image.width_px, image.height_px))
     seen: list[Judged] = []
     unseen: list[Judged] = []
-    judged = _judged_worlds(bundle, worlds, asked)
+    judged = _over_worlds(bundle, worlds, Examiner.ask)
     for with_image, without in tqdm(judged, total=worlds.count, unit='world'):
         seen += with_image
         unseen += without
     return seen, unseen
+
+
+def ask_held_out_variants(bundle: Path, worlds: HeldOutWorlds) -> list[Trial]:
+    """Return a bundle's judged answers to closed questions in all ways of ``variants.views``.
+
+    Raises:
+        BundleError: there is no bundle, or a broken one.
+        SceneError: there is no OpenGL to draw with.
+    """
+    judged = _over_worlds(bundle, worlds, Examiner.ask_variants)
+    return list(chain.from_iterable(tqdm(judged, total=worlds.count, unit='world')))
 
 
 class Examiner:
@@ -92,6 +106,18 @@ class Examiner:
             self._answers(replace(self._blind, frame=world.frame), world.records),
         )
 
+    def ask_variants(self, world: AskedWorld) -> list[Trial]:
+        """Return the judged answers to closed questions, of both images, in every rotation."""
+        trials: list[Trial] = []
+        for view in views(world):
+            encoded = self._session.encode(view.frame)
+            judged = self._answers(encoded, [record for _, record in view.asked])
+            trials += [
+                Trial(scored_type(item.record), variant, item.is_right)
+                for (variant, _), item in zip(view.asked, judged, strict=True)
+            ]
+        return trials
+
     def _answers(self, encoded: EncodedFrame, records: Sequence[QuestionRecord]) -> list[Judged]:
         requests = [Request(Query(record.question, record.options)) for record in records]
         answers = self._session.answer_batch(encoded, requests)
@@ -105,19 +131,22 @@ def _judged(record: QuestionRecord, answer: Answer | SpatialLLMError) -> Judged:
     return judge(record, answer)
 
 
-def _judged_worlds(
-    bundle: Path, worlds: HeldOutWorlds, asked: Iterator[AskedWorld]
-) -> Iterator[SeenUnseen]:
-    """Yield the answers about each world, in order.
+def _over_worlds(
+    bundle: Path, worlds: HeldOutWorlds, ask: Callable[[Examiner, AskedWorld], T]
+) -> Iterator[T]:
+    """Yield what is asked about each world, in order.
 
     This process alone draws the worlds, for their answers are balanced over all of them.
     """
+    image = load_bundle(bundle).manifest.image
+    asked = asked_worlds(worlds.seeds(), (image.width_px, image.height_px))
     threads = worlds.threads_each()
     if worlds.processes == 1:
-        yield from map(Examiner(SpatialSession.load(bundle, threads=threads)).ask, asked)
+        examiner = Examiner(SpatialSession.load(bundle, threads=threads))
+        yield from (ask(examiner, world) for world in asked)
         return
     with multiprocessing.get_context('spawn').Pool(worlds.processes) as pool:
-        yield from pool.imap(_ask_here, ((bundle, threads, world) for world in asked))
+        yield from pool.imap(_ask_here, ((bundle, threads, ask, world) for world in asked))
 
 
 @cache
@@ -126,6 +155,6 @@ def _examiner(bundle: Path, threads: int) -> Examiner:
     return Examiner(SpatialSession.load(bundle, threads=threads))
 
 
-def _ask_here(job: tuple[Path, int, AskedWorld]) -> SeenUnseen:
-    bundle, threads, world = job
-    return _examiner(bundle, threads).ask(world)
+def _ask_here(job: tuple[Path, int, Callable[[Examiner, AskedWorld], Any], AskedWorld]) -> Any:
+    bundle, threads, ask, world = job
+    return ask(_examiner(bundle, threads), world)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from spatialllm_ros.evaluation.calibration import expected_calibration_error
+from spatialllm_ros.evaluation.circular import Trial, VariantScores, variant_scores
 from spatialllm_ros.evaluation.scoring import (
     TWELVE,
     Judged,
@@ -25,6 +26,7 @@ class Report:
 
     Attributes:
         ece: expected calibration error of the closed answers' confidences.
+        variants: scores of closed questions asked in all their ways; None if they were not.
     """
 
     model: str
@@ -36,6 +38,7 @@ class Report:
     heading_median_error_deg: float
     centre_median_error_fraction: float
     ece: float
+    variants: VariantScores | None = None
 
     def to_json(self) -> str:
         """Return the scores as JSON, which has no NaN: there it says null."""
@@ -58,7 +61,10 @@ class Report:
             'centre, median error / image width': f'{self.centre_median_error_fraction:8.4f}',
             'closed answers, calibration error': f'{self.ece:8.3f}',
         }
-        return '\n'.join([*lines, *(f'{name:42s} {value}' for name, value in totals.items())])
+        lines += [f'{name:42s} {value}' for name, value in totals.items()]
+        if self.variants is not None:
+            lines += ['', self.variants.table()]
+        return '\n'.join(lines)
 
     def write(self, path: Path) -> None:
         """Write the scores as JSON."""
@@ -67,12 +73,14 @@ class Report:
 
 
 def make_report(
-    model: str, first_seed: int, worlds: int, seen: Sequence[Judged], unseen: Sequence[Judged]
-) -> Report:
-    """Score answers given with the image, and beside them those given without."""
+    model: str, first_seed: int, worlds: int, seen: Sequence[Judged], unseen: Sequence[Judged],
+    trials: Iterable[Trial] = (),
+) -> Report:  # fmt: skip
+    """Score answers given with the image, beside them those given without, and all variants."""
     types = type_scores(seen, unseen)
     twelve = [types[name].accuracy for name in TWELVE if name in types]
     closed = [item for item in seen if item.record.options]
+    variants = variant_scores(trials, {'the twelve': TWELVE})
     return Report(
         model=model,
         first_seed=first_seed,
@@ -85,6 +93,7 @@ def make_report(
         ece=expected_calibration_error(
             [item.confidence for item in closed], [item.is_right for item in closed]
         ),
+        variants=variants if variants.types else None,
     )
 
 

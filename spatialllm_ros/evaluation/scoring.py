@@ -128,8 +128,13 @@ def is_about_absent(record: QuestionRecord) -> bool:
     return record.answer.startswith(ABSENT_WORDS)
 
 
+def scored_type(record: QuestionRecord) -> str:
+    """Return the type under which a question counts; absent objects have one of their own."""
+    return 'absent_object' if is_about_absent(record) else record.type
+
+
 def type_scores(judged: Iterable[Judged], blind: Iterable[Judged]) -> dict[str, TypeScore]:
-    """Return the scores of each type; questions about absent objects are a type of their own."""
+    """Return the scores of each type."""
     seen, unseen = _by_type(judged), _by_type(blind)
     return {
         name: TypeScore(
@@ -170,7 +175,7 @@ def _label(record: QuestionRecord) -> str:
 def _by_type(judged: Iterable[Judged]) -> dict[str, list[Judged]]:
     groups: dict[str, list[Judged]] = defaultdict(list)
     for item in judged:
-        groups['absent_object' if is_about_absent(item.record) else item.record.type].append(item)
+        groups[scored_type(item.record)].append(item)
     return groups
 
 
