@@ -1,0 +1,72 @@
+"""What may be asked of annotated images: each source answers for some types of question only.
+
+Nobody annotated colours, nor everything that is there, so a question that names a colour or an
+absent object is not kept, and existence and number are not asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from spatialllm_ros.questions.balance import Balancer
+from spatialllm_ros.questions.generator import ABSENT, generate
+from spatialllm_ros.questions.question_types import metres
+from spatialllm_ros.schema import QuestionRecord, Scene
+
+ORIENTATION_TYPES = ('orientation_viewpoint', 'heading')
+ROAD_TYPES = (
+    'location_closer_to_camera', 'location_next_to', 'orientation_in_front_of',
+    'orientation_on_the_left', 'orientation_viewpoint', 'multi_object_closer_to',
+    'multi_object_facing', 'multi_object_viewpoint_towards_object', 'multi_object_parallel',
+    'multi_object_same_direction', 'distance_to_camera', 'distance_between', 'heading', 'locate',
+)  # fmt: skip
+ROOM_TYPES = (
+    'height_higher', 'location_above', 'location_closer_to_camera', 'location_next_to',
+    'multi_object_closer_to', 'distance_to_camera', 'distance_between', 'locate',
+)  # fmt: skip
+ASKABLE_TYPES = {
+    'imagenet3d': ORIENTATION_TYPES,
+    'kitti': ROAD_TYPES,
+    'nuscenes': ROAD_TYPES,
+    'omni3d': ROOM_TYPES,
+}
+"""By source. Roads slope, so heights are not asked there; Omni3D knows no fronts."""
+FARTHEST = metres(float('inf'))
+"""What answers say of this length and any beyond it."""
+
+
+def askable_types(scene: Scene) -> tuple[str, ...]:
+    """Return the types that a scene's annotation can answer; none where up is unknown."""
+    known = ASKABLE_TYPES[scene.source.split('/')[0]]
+    return () if scene.camera.up_optical is None else known
+
+
+def ask_annotated(
+    scene: Scene, rng: np.random.Generator, balancer: Balancer, per_scene: int
+) -> list[QuestionRecord]:
+    """Return up to ``per_scene`` questions that the annotation of a scene can answer."""
+    types = askable_types(scene)
+    if not types:
+        return []
+    made = generate(with_floor(scene), rng, balancer, per_scene, types=types)
+    return [record for record in made if is_founded(record)]
+
+
+def with_floor(scene: Scene) -> Scene:
+    """Return the scene with a floor for ``relations``, which want one.
+
+    Where the camera's height is unknown, no askable type looks at it: any will do.
+    """
+    camera = scene.camera
+    if camera.height_m is not None:
+        return scene
+    return replace(scene, camera=replace(camera, height_m=0.0))
+
+
+def is_founded(record: QuestionRecord) -> bool:
+    """Whether a question names neither an absent object nor a colour, and its answer is exact."""
+    is_present = all(mention.object_index != ABSENT for mention in record.mentions)
+    names_colour = '  ' in record.question
+    return is_present and not names_colour and FARTHEST not in record.answer

@@ -1,0 +1,159 @@
+"""The table of annotated datasets, and their import into shards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from spatialllm_ros.errors import ConfigError, SceneError
+from spatialllm_ros.geometry import Letterbox, fit_letterbox
+from spatialllm_ros.questions.balance import Balancer
+from spatialllm_ros.scenes.annotation import fitted_scene
+from spatialllm_ros.scenes.dataset_questions import ask_annotated
+from spatialllm_ros.scenes.imagenet3d import read_imagenet3d
+from spatialllm_ros.scenes.import_report import ImportReport
+from spatialllm_ros.scenes.kitti import read_kitti
+from spatialllm_ros.scenes.licences import accepted
+from spatialllm_ros.scenes.nuscenes import read_nuscenes
+from spatialllm_ros.scenes.omni3d import read_omni3d
+from spatialllm_ros.scenes.shards import OWNER_STRIDE_PX, RenderedScene, write_shard
+from spatialllm_ros.schema import Scene
+
+READERS: dict[str, Callable[[Path, ImportReport], Iterator[Scene]]] = {
+    'imagenet3d': read_imagenet3d,
+    'kitti': read_kitti,
+    'nuscenes': read_nuscenes,
+    'omni3d': read_omni3d,
+}
+"""Each module says what folder or file it reads, and what its numbers mean."""
+PAD_GREY = 128
+"""As the run time pads an image that has another aspect."""
+
+Rgb = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """Where an import goes and what it makes.
+
+    Attributes:
+        folder: for shards as ``training/render_scenes.py`` makes them.
+        questions_per_scene: if above 0, ``questions.jsonl`` holds so many of each scene.
+    """
+
+    folder: Path
+    width_px: int = 192
+    height_px: int = 144
+    shard_size: int = 500
+    questions_per_scene: int = 0
+    seed: int = 0
+
+
+def annotated_scenes(
+    dataset: str, path: Path, licences: Collection[str], report: ImportReport
+) -> Iterator[Scene]:
+    """Yield the scenes of a dataset whose licences were accepted.
+
+    Raises:
+        ConfigError: a licence was not.
+        SceneError: there is no such dataset at that place.
+    """
+    return accepted(READERS[dataset](path, report), licences)
+
+
+def import_shards(scenes: Iterable[Scene], request: ImportRequest, report: ImportReport) -> None:
+    """Write scenes, their letterboxed images and their questions; the report counts them.
+
+    Raises:
+        ConfigError: the folder holds shards already.
+    """
+    if list(request.folder.glob('scenes-*.jsonl')):
+        raise ConfigError(f'expected a folder without shards, found some in {request.folder}')
+    request.folder.mkdir(parents=True, exist_ok=True)
+    rng, balancer = np.random.default_rng(request.seed), Balancer()
+    size_px = (request.width_px, request.height_px)
+    fitted = (
+        item
+        for scene in scenes
+        for item in report.reading(scene.scene_id, fitted_image, scene, size_px)
+    )
+    index = 0
+    while batch := list(islice(fitted, request.shard_size)):
+        report.scenes += write_shard(request.folder, index, batch)
+        report.objects += sum(len(item.scene.objects) for item in batch)
+        if request.questions_per_scene > 0:
+            _append_questions(batch, request, rng, balancer)
+        index += 1
+
+
+def _append_questions(
+    batch: list[RenderedScene], request: ImportRequest, rng: np.random.Generator,
+    balancer: Balancer,
+) -> None:  # fmt: skip
+    with (request.folder / 'questions.jsonl').open('a', encoding='utf-8') as file:
+        for scene in (item.scene for item in batch):
+            for record in ask_annotated(scene, rng, balancer, request.questions_per_scene):
+                origin = {'source': scene.source, 'licence': scene.licence}
+                file.write(json.dumps({**asdict(record), **origin}) + '\n')
+
+
+def fitted_image(scene: Scene, size_px: tuple[int, int]) -> RenderedScene:
+    """Return a scene with its image letterboxed into a size (width, height).
+
+    The object map is made of the 2D boxes, nearer objects over farther ones.
+
+    Raises:
+        SceneError: the image is not of the camera's size.
+        OSError: there is no image.
+    """
+    rgb = read_rgb(scene)
+    box = fit_letterbox(scene.camera.width_px, scene.camera.height_px, *size_px)
+    fitted = fitted_scene(scene, box)
+    return RenderedScene(fitted, _letterboxed(rgb, box), _owners(fitted))
+
+
+def read_rgb(scene: Scene) -> Rgb:
+    """Return the pixels (H, W, 3) of an annotated scene.
+
+    Raises:
+        SceneError: the image is not of the camera's size.
+        OSError: there is no image.
+    """
+    with Image.open(scene.image) as image:
+        rgb = np.asarray(image.convert('RGB'), np.uint8)
+    expected = (scene.camera.height_px, scene.camera.width_px, 3)
+    if rgb.shape != expected:
+        raise SceneError(f'expected pixels of shape {expected}, found {rgb.shape}')
+    return rgb
+
+
+def _letterboxed(rgb: Rgb, box: Letterbox) -> Rgb:
+    method = cv2.INTER_AREA if box.scale_x < 1 else cv2.INTER_LINEAR
+    inner = cv2.resize(rgb, (box.inner_width_px, box.inner_height_px), interpolation=method)
+    canvas = np.full((box.canvas_height_px, box.canvas_width_px, 3), PAD_GREY, np.uint8)
+    bottom, right = box.pad_top_px + inner.shape[0], box.pad_left_px + inner.shape[1]
+    canvas[box.pad_top_px : bottom, box.pad_left_px : right] = inner
+    return canvas
+
+
+def _owners(scene: Scene) -> NDArray[np.int8]:
+    """Return the (H / 4, W / 4) map of object indices, -1 for none."""
+    rows = np.arange(OWNER_STRIDE_PX // 2, scene.camera.height_px, OWNER_STRIDE_PX)
+    columns = np.arange(OWNER_STRIDE_PX // 2, scene.camera.width_px, OWNER_STRIDE_PX)
+    owners = np.full((len(rows), len(columns)), -1, np.int8)
+    far_to_near = sorted(
+        range(len(scene.objects)), key=lambda i: -np.linalg.norm(scene.objects[i].centre_optical_m)
+    )
+    for index in far_to_near:
+        left, top, right, bottom = scene.objects[index].box_xyxy_px
+        inside = ((rows >= top) & (rows <= bottom))[:, None] & (columns >= left)
+        owners[inside & (columns <= right)] = index
+    return owners
