@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from spatialllm_ros.deploy.checkpoint import as_bundle
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.evaluation.answerers import (
     Answerer,
     BlindAnswerer,
@@ -38,10 +40,15 @@ def run_benchmark(
         fov_rad: horizontal field of view of the images; None if it is unknown.
 
     Raises:
-        ConfigError: the file is missing or of another layout, or the folder holds no model.
+        ConfigError: the file is missing or of another layout, the folder holds no model, or no
+            camera has such a field of view.
         BundleError: the bundle is broken.
         EngineError: the engine cannot be loaded or failed.
     """
+    if fov_rad is not None and not 0 < fov_rad < math.pi:
+        raise ConfigError(
+            f'expected a field of view of 0 to 180 degrees, found {math.degrees(fov_rad):g}'
+        )
     items = BENCHMARKS[benchmark].read(path)
     with _answerers(model, engine, threads) as (seeing, blind):
         asked = ask_items(tqdm(items, unit='row', desc=benchmark), seeing, blind, fov_rad)
