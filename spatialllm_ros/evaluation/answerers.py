@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from spatialllm_ros.errors import QuestionError
+from spatialllm_ros.errors import QuestionError, SpatialLLMError
 from spatialllm_ros.runtime.answering import Outcome, Request
 from spatialllm_ros.runtime.session import EncodedFrame, SpatialSession
 from spatialllm_ros.schema import Answer, AnswerKind, Frame, Query
@@ -16,7 +16,11 @@ Answerer = Callable[[Frame, Sequence[Query]], list[Outcome]]
 
 
 class SessionAnswerer:
-    """Any engine of the run time, with its image."""
+    """Any engine of the run time, with its image.
+
+    Of given options it takes one: where the model would rather say that an object is not there,
+    the likeliest of them.
+    """
 
     def __init__(self, session: SpatialSession) -> None:
         """Take the loaded model."""
@@ -24,11 +28,22 @@ class SessionAnswerer:
 
     def __call__(self, frame: Frame, queries: Sequence[Query]) -> list[Outcome]:
         """Encode the image once and answer."""
-        requests = [Request(query) for query in queries]
-        return self._session.answer_batch(self._encode(frame), requests)
+        encoded = self._encode(frame)
+        outcomes = self._session.answer_batch(encoded, [Request(query) for query in queries])
+        return [
+            self._forced(encoded, query, outcome)
+            for query, outcome in zip(queries, outcomes, strict=True)
+        ]
 
     def _encode(self, frame: Frame) -> EncodedFrame:
         return self._session.encode(frame)
+
+    def _forced(self, encoded: EncodedFrame, query: Query, outcome: Outcome) -> Outcome:
+        if not query.options or isinstance(outcome, SpatialLLMError) or outcome.choice is not None:
+            return outcome
+        (logs,) = self._session.option_logs(encoded, [query])
+        choice = int(logs[: len(query.options)].argmax())
+        return replace(outcome, text=query.options[choice], choice=choice)
 
 
 class BlindAnswerer(SessionAnswerer):

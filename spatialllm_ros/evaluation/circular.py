@@ -64,7 +64,8 @@ class VariantScores:
     Attributes:
         types: for each type, for each metric, the share of groups that are right.
         pooled: the same over all questions, whatever their type.
-        means: for each named set of types, for each metric, the mean over those that were asked.
+        means: for each named set of types, for each metric, the mean over those that were asked;
+            sets of which none was are left out.
     """
 
     types: dict[str, dict[str, Interval]]
@@ -98,8 +99,10 @@ def variant_scores(trials: Iterable[Trial], sets: Mapping[str, Collection[str]])
     for trial in everything:
         by_type[trial.type].append(trial)
     types = {name: _scores(own) for name, own in sorted(by_type.items())}
-    means = {name: _means([types[own] for own in members if own in types])
-             for name, members in sets.items()}  # fmt: skip
+    asked = {name: [own for own in members if own in types] for name, members in sets.items()}
+    means = {
+        name: _means([types[own] for own in members]) for name, members in asked.items() if members
+    }
     return VariantScores(types, _scores(everything), means)
 
 
@@ -122,7 +125,4 @@ def _scores(trials: Sequence[Trial]) -> dict[str, Interval]:
 
 
 def _means(scores: Sequence[Mapping[str, Interval]]) -> dict[str, float]:
-    return {
-        name: sum(own[name].share for own in scores) / len(scores) if scores else math.nan
-        for name in METRICS
-    }
+    return {name: sum(own[name].share for own in scores) / len(scores) for name in METRICS}

@@ -46,12 +46,14 @@ class Report:
 
     def table(self) -> str:
         """Return the scores as a table to print."""
-        lines = [f'{"type":42s} {"accuracy":>8s} {"blind":>7s} {"majority":>8s} {"n":>6s}']
+        head = f'{"type":42s} {"accuracy":>8s} {"blind":>7s} {"majority":>8s} {"n":>6s}'
+        lines = [f'{head}  95 % interval']
         for name in [*TWELVE, *sorted(set(self.types) - set(TWELVE))]:
             if score := self.types.get(name):
                 lines.append(
                     f'{name:42s} {score.accuracy:8.3f} {score.blind:7.3f} '
-                    f'{score.majority:8.3f} {score.n:6d}'
+                    f'{score.majority:8.3f} {score.n:6d}  '
+                    f'{score.interval.low:.3f}-{score.interval.high:.3f}'
                 )
         distance = self.distance_median_relative_error
         totals = {

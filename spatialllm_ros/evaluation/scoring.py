@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from spatialllm_ros.errors import AnswerParseError
+from spatialllm_ros.evaluation.confidence_interval import Interval, wilson
 from spatialllm_ros.runtime.answers import DEGREES, METRES, ParsedAnswer, parse_answer
 from spatialllm_ros.schema import Answer, AnswerKind, QuestionRecord
 
@@ -59,6 +60,11 @@ class TypeScore:
     blind: float
     majority: float
     n: int
+
+    @property
+    def interval(self) -> Interval:
+        """The accuracy with its bounds."""
+        return wilson(self.accuracy, self.n)
 
 
 def judge(record: QuestionRecord, answer: Answer) -> Judged:

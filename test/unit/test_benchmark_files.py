@@ -23,8 +23,8 @@ from spatialllm_ros.evaluation.benchmarks.report import benchmark_report
 from spatialllm_ros.evaluation.benchmarks.threedsrbench import parse_qid
 from spatialllm_ros.evaluation.circular import Variant
 from spatialllm_ros.geometry import guessed_camera
-from spatialllm_ros.runtime.session import SpatialSession
-from spatialllm_ros.schema import Answer, AnswerKind, LocatedObject, Query
+from spatialllm_ros.runtime.session import EncodedFrame, SpatialSession
+from spatialllm_ros.schema import Answer, AnswerKind, Frame, LocatedObject, Query
 
 CAMERA = guessed_camera(100, 50, 1.0)
 JPEG = cv2.imencode('.jpg', np.full((24, 32, 3), 90, np.uint8))[1].tobytes()
@@ -236,6 +236,27 @@ def test_the_median_error_is_over_all_numbers_the_missing_ones_too(tmp_path):
     assert report.seen.types['width']['plain'].share == pytest.approx(2 / 3)
 
 
+class AbsenceSayer:
+    """A session that would rather say that there is no mug, and finds a second option likelier."""
+
+    def encode(self, frame):
+        return EncodedFrame(frame, 0.0, None)
+
+    def answer_batch(self, encoded, requests):
+        choices = [None, 0, None]
+        return [said(choice=choice) for choice in choices[: len(requests)]]
+
+    def option_logs(self, encoded, queries):
+        return [np.log([0.1, 0.2, 0.7]) for _ in queries]
+
+
+def test_a_benchmark_takes_no_absence_for_an_answer():
+    frame = Frame(np.zeros((4, 4, 3), np.uint8), CAMERA, 0, '', '')
+    queries = [Query('a?', ('mug', 'car')), Query('b?', ('mug', 'car')), Query('how far?')]
+    answers = SessionAnswerer(AbsenceSayer())(frame, queries)
+    assert [answer.choice for answer in answers] == [1, 0, None]
+
+
 def test_a_session_answers_with_the_image_and_without(tmp_path):
     photo = cv2.imencode('.png', np.random.default_rng(0).integers(0, 255, (48, 64, 3)))[1]
     row = {**GOOD, 'question': 'which is closer to the camera, the mug or the car?', 'A': 'mug',
@@ -261,5 +282,5 @@ def test_a_session_answers_with_the_image_and_without(tmp_path):
         (session.encode_blind(frame), asked.blind),
     ):
         (logs,) = session.option_logs(encoded, [query])
-        says_car = logs.argmax() == 1
+        says_car = logs[1] > logs[0]
         assert [trial.is_right for trial in trials] == [says_car, says_car, False]

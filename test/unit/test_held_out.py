@@ -175,7 +175,8 @@ def test_table_names_every_type_the_twelve_first(tmp_path):
     assert [line.split()[0] for line in lines[1:5]] == [
         'location_above', 'distance_to_camera', 'exist', 'heading',
     ]  # fmt: skip
-    assert lines[3].split() == ['exist', '0.667', '0.667', '0.667', '3']
+    # Of two in three the bounds are (2/3 + z²/6 ± z √(2/27 + z²/36)) / (1 + z²/3), z = 1.96.
+    assert lines[3].split() == ['exist', '0.667', '0.667', '0.667', '3', '0.208-0.939']
     report.write(tmp_path / 'out' / 'r.json')
     assert json.loads((tmp_path / 'out' / 'r.json').read_text())['worlds'] == 1
     assert set(TWELVE) <= set(QUESTION_TYPES)

@@ -6,11 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spatialllm_ros.evaluation.benchmarks import threedsrbench
+from spatialllm_ros.evaluation.benchmarks import robospatial, threedsrbench
 from spatialllm_ros.evaluation.benchmarks.cv_bench import read_cv_bench
 from spatialllm_ros.evaluation.benchmarks.items import Items
 from spatialllm_ros.evaluation.benchmarks.q_spatial import read_q_spatial
-from spatialllm_ros.evaluation.benchmarks.robospatial import read_robospatial
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Benchmark:
 
     Attributes:
         read: yields the questions of its published file.
-        sets: named sets of types to take means over, beside all of them.
+        sets: named sets of types to take means over; all of them where none is named.
     """
 
     read: Callable[[Path], Items]
@@ -29,8 +28,6 @@ class Benchmark:
 BENCHMARKS: dict[str, Benchmark] = {
     '3dsrbench': Benchmark(threedsrbench.read_3dsrbench, threedsrbench.SETS),
     'cv-bench-3d': Benchmark(read_cv_bench),
-    'robospatial-home': Benchmark(
-        read_robospatial, {'yes or no': ('configuration', 'compatibility')}
-    ),
+    'robospatial-home': Benchmark(robospatial.read_robospatial, robospatial.SETS),
     'q-spatial': Benchmark(read_q_spatial),
 }

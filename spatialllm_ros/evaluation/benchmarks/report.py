@@ -68,7 +68,7 @@ class BenchmarkReport:
 def benchmark_report(model: str, benchmark: str, asked: Asked) -> BenchmarkReport:
     """Score what was asked of a benchmark."""
     rows = Counter(trial.type for trial in asked.seen)
-    sets = {'all': tuple(rows), **BENCHMARKS[benchmark].sets}
+    sets = BENCHMARKS[benchmark].sets or {'all': tuple(rows)}
     return BenchmarkReport(
         model=model,
         benchmark=benchmark,

@@ -27,6 +27,12 @@ from spatialllm_ros.evaluation.benchmarks.items import (
 from spatialllm_ros.evaluation.circular import Variant
 from spatialllm_ros.schema import Query
 
+SETS = {
+    'yes or no': ('configuration', 'compatibility'),
+    'overall': ('configuration', 'compatibility', 'context'),
+}
+"""The means that the benchmark's leaderboard shows."""
+
 FORMAT_REQUEST = 'Your answer should'
 """From here on a question asks for tuples in text, which a typed answer needs no request for."""
 
