@@ -1,7 +1,7 @@
 """What may be asked of annotated images: each source answers for some types of question only.
 
-Nobody annotated colours, nor everything that is there, so a question that names a colour or an
-absent object is not kept, and existence and number are not asked.
+Nobody annotated everything that is there, so no question about an absent object is kept, and
+existence and number are not asked. Nobody annotated colours, so phrases name none.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from spatialllm_ros.questions.balance import Balancer
 from spatialllm_ros.questions.generator import ABSENT, generate
 from spatialllm_ros.questions.question_types import metres
-from spatialllm_ros.schema import QuestionRecord, Scene
+from spatialllm_ros.schema import Mention, QuestionRecord, Scene
 
 ORIENTATION_TYPES = ('orientation_viewpoint', 'heading')
 ROAD_TYPES = (
@@ -33,6 +33,8 @@ ASKABLE_TYPES = {
     'omni3d': ROOM_TYPES,
 }
 """By source. Roads slope, so heights are not asked there; Omni3D knows no fronts."""
+ROUNDS = 6
+"""Many draws find nothing to ask or are not kept: the missing ones are drawn so often."""
 FARTHEST = metres(float('inf'))
 """What answers say of this length and any beyond it."""
 
@@ -50,8 +52,12 @@ def ask_annotated(
     types = askable_types(scene)
     if not types:
         return []
-    made = generate(with_floor(scene), rng, balancer, per_scene, types=types)
-    return [record for record in made if is_founded(record)]
+    floored = with_floor(scene)
+    made: list[QuestionRecord] = []
+    for _ in range(ROUNDS):
+        drawn = generate(floored, rng, balancer, per_scene - len(made), types=types)
+        made += [colourless(record) for record in drawn if is_founded(record)]
+    return made
 
 
 def with_floor(scene: Scene) -> Scene:
@@ -66,7 +72,26 @@ def with_floor(scene: Scene) -> Scene:
 
 
 def is_founded(record: QuestionRecord) -> bool:
-    """Whether a question names neither an absent object nor a colour, and its answer is exact."""
+    """Whether a question names no absent object and its answer is exact."""
     is_present = all(mention.object_index != ABSENT for mention in record.mentions)
-    names_colour = '  ' in record.question
-    return is_present and not names_colour and FARTHEST not in record.answer
+    return is_present and FARTHEST not in record.answer
+
+
+def colourless(record: QuestionRecord) -> QuestionRecord:
+    """Close the gaps that empty colours leave before the names of objects."""
+    text, at = '', 0
+    mentions = []
+    for mention in record.mentions:
+        phrase = record.question[mention.start : mention.end].strip()
+        text += record.question[at : mention.start]
+        if text.endswith(' a ') and phrase[0] in 'aeio':
+            text = text.removesuffix(' ') + 'n '
+        mentions.append(Mention(len(text), len(text) + len(phrase), mention.object_index))
+        text, at = text + phrase, mention.end
+    return replace(
+        record,
+        question=text + record.question[at:],
+        options=tuple(option.strip() for option in record.options),
+        answer=record.answer.strip(),
+        mentions=tuple(mentions),
+    )

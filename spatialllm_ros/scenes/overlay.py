@@ -68,7 +68,7 @@ def _draw_cuboids(image: Image, scene: Scene) -> None:
             for b in (a | bit for bit in (1, 2, 4) if not a & bit):
                 is_front = item.has_front and a >= FRONT_CORNER
                 start, end = tuple(pixels[a].tolist()), tuple(pixels[b].tolist())
-                cv2.line(image, start, end, FRONT if is_front else SIDES, 1, cv2.LINE_AA)
+                cv2.line(image, start, end, FRONT if is_front else SIDES, 1)
 
 
 def _caption(width_px: int, scene: Scene) -> Image:
@@ -93,7 +93,7 @@ def example_questions(scene: Scene, count: int = QUESTIONS) -> list[tuple[str, s
     found += there[: max(0, count - len(found))]
     found.sort(key=lambda pair: -len(pair[1].roles))
     spread = np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int)
-    return [_worded(*found[index], seen) for index in spread]
+    return [_worded(name, candidate, seen) for name, candidate in (found[i] for i in spread)]
 
 
 def _is_exact(candidate: Candidate) -> bool:
