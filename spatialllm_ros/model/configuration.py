@@ -9,6 +9,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from spatialllm_ros.errors import ConfigError
 
 FUSIONS = ('channel', 'token')
+USES = ('size', 'mean', 'std', 'layer')
 
 
 class SpatialLLMConfig(PreTrainedConfig):
@@ -16,6 +17,9 @@ class SpatialLLMConfig(PreTrainedConfig):
 
     Attributes:
         vision_configs: one configuration per backbone, in the order they are fused.
+            A backbone that does not take the canvas as it is, or is not read at its last layer,
+            says so under ``use``: ``size`` (width, height) in pixels, ``mean`` and ``std`` (3,) of
+            its own normalisation, ``layer``, the index of the hidden states that are taken.
         text_config: the decoder's configuration.
         fusion: ``channel`` concatenates the backbones' features token by token, ``token``
             interleaves their tokens.
@@ -44,12 +48,14 @@ class SpatialLLMConfig(PreTrainedConfig):
         """Build the parts' configurations from plain dictionaries.
 
         Raises:
-            ConfigError: an unknown fusion.
+            ConfigError: an unknown fusion, or a backbone is used in an unknown way.
         """
         if fusion not in FUSIONS:
             raise ConfigError(f'expected a fusion of {FUSIONS}, found {fusion!r}')
         visions = vision_configs or [{'model_type': 'spatialllm_vision'}]
         self.vision_configs = [_as_config(item) for item in visions]
+        for part in self.vision_configs:
+            _check_use(part)
         self.text_config = _as_config(text_config or {'model_type': 'llama'})
         self.fusion = fusion
         self.image_width, self.image_height = image_size
@@ -87,6 +93,12 @@ def _as_config(value: dict[str, Any] | PreTrainedConfig) -> PreTrainedConfig:
     if 'model_type' not in plain:
         raise ConfigError(f'expected a model_type in each part of the model, found {plain}')
     return AutoConfig.for_model(plain.pop('model_type'), **plain)
+
+
+def _check_use(part: PreTrainedConfig) -> None:
+    use = getattr(part, 'use', {})
+    if not isinstance(use, dict) or set(use) - set(USES):
+        raise ConfigError(f'expected a backbone to be used by {USES}, found {use}')
 
 
 AutoConfig.register(SpatialLLMConfig.model_type, SpatialLLMConfig)

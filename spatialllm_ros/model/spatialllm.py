@@ -99,10 +99,27 @@ class SpatialLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> torch.Tensor:
         if getattr(tower, 'supports_camera_features', False):
             return tower(pixel_values, camera_features=camera_features).last_hidden_state
-        hidden = tower(pixel_values).last_hidden_state
+        use = getattr(tower.config, 'use', {})
+        pixels = self._as_backbone_sees(pixel_values, use)
+        out = tower(pixels, output_hidden_states='layer' in use)
+        hidden = out.hidden_states[use['layer']] if 'layer' in use else out.last_hidden_state
         patch = tower.config.patch_size
-        seen = (pixel_values.shape[2] // patch, pixel_values.shape[3] // patch)
+        seen = (pixels.shape[2] // patch, pixels.shape[3] // patch)
         return _on_grid(hidden, seen, (self.config.image_rows, self.config.image_columns))
+
+    def _as_backbone_sees(self, pixel_values: torch.Tensor, use: dict[str, Any]) -> torch.Tensor:
+        """Return the canvas in a backbone's own size and normalisation."""
+        pixels = pixel_values
+        if 'size' in use:
+            width, height = use['size']
+            pixels = F.interpolate(pixels, (height, width), mode='bilinear', align_corners=False)
+        if 'mean' in use or 'std' in use:
+            config = self.config
+            mean = pixels.new_tensor(use.get('mean', [config.image_mean] * 3))
+            std = pixels.new_tensor(use.get('std', [config.image_std] * 3))
+            plain = pixels * config.image_std + config.image_mean
+            pixels = (plain - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
+        return pixels
 
     def forward(
         self,

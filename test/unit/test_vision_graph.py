@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from spatialllm_ros.deploy.vision_graph import OPSETS, vision_graph
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 
@@ -23,7 +25,16 @@ PRETRAINED_KIND = {
 }  # fmt: skip
 SIGLIP = {'model_type': 'siglip_vision_model', 'image_size': 64, **PRETRAINED_KIND}
 DINO = {'model_type': 'dinov2', 'image_size': 64, 'mlp_ratio': 2, **PRETRAINED_KIND}
+CLIP_USE = {'size': [32, 32], 'mean': [0.48, 0.46, 0.41], 'std': [0.27, 0.26, 0.28], 'layer': -2}
+CLIP = {'model_type': 'clip_vision_model', 'image_size': 32, **PRETRAINED_KIND, 'patch_size': 8,
+        'num_hidden_layers': 2, 'use': CLIP_USE}  # fmt: skip
 MODELS = {
+    'clip of another size and normalisation, dinov2': (
+        [CLIP, DINO],
+        'channel',
+        (64, 48),
+        (3, 4),
+    ),
     'nano': ([NANO], 'channel', (64, 48), (3, 4)),
     'nano and siglip, channels': ([NANO, SIGLIP], 'channel', (64, 64), (4, 4)),
     'nano and dinov2, tokens': ([NANO, DINO], 'token', (64, 48), (3, 4)),
@@ -78,6 +89,25 @@ def test_patches_of_a_wide_canvas_keep_their_places():
     hidden = model.vision_towers[0](pixels).last_hidden_state
     assert hidden.shape == (1, 1 + 2 * 6, 12)
     assert torch.equal(model.vision_features(pixels, camera), hidden[:, 1:])
+
+
+@torch.no_grad()
+def test_a_backbone_sees_its_own_size_normalisation_and_layer():
+    model = make_model([CLIP], 'channel', (64, 64), (4, 4))
+    photograph = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    canvas = photograph.astype(np.float32) / 127.5 - 1
+    own = cv2.resize(photograph.astype(np.float32) / 255, (32, 32))
+    own = (own - np.float32(CLIP_USE['mean'])) / np.float32(CLIP_USE['std'])
+    as_batch = [torch.from_numpy(v).permute(2, 0, 1)[None] for v in (canvas, own)]
+    tower = model.vision_towers[0]
+    expected = tower(as_batch[1], output_hidden_states=True).hidden_states[1][:, 1:]
+    found = model.vision_features(as_batch[0], torch.zeros(1, 16, 11))
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_a_use_that_does_not_exist_is_named():
+    with pytest.raises(ConfigError, match='sizes'):
+        make_model([{**CLIP, 'use': {'sizes': [32, 32]}}], 'channel', (64, 64), (4, 4))
 
 
 @torch.no_grad()
