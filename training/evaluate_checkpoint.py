@@ -1,6 +1,7 @@
 """Score a bundle, or a model folder as transformers saves it, on held-out worlds.
 
 python training/evaluate_checkpoint.py models/nano --worlds 2000 --json out/nano.json
+python training/evaluate_checkpoint.py models/nano --worlds 500 --style lenses
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from spatialllm_ros.evaluation.held_out import (
 )
 from spatialllm_ros.evaluation.pictures import write_pictures
 from spatialllm_ros.evaluation.report import make_report
+from spatialllm_ros.scenes.world_styles import STYLES
 
 
 def main() -> None:
@@ -28,6 +30,10 @@ def main() -> None:
     parser.add_argument(
         '--seed', type=int, default=HeldOutWorlds.first_seed, help='the first world'
     )
+    parser.add_argument(
+        '--style', choices=list(STYLES), default=HeldOutWorlds.style,
+        help='worlds like those of training, or beyond them in one way',
+    )  # fmt: skip
     parser.add_argument('--json', type=Path, help='write the scores here')
     parser.add_argument('--pictures', type=Path, help='draw right and wrong answers into this PNG')
     parser.add_argument(
@@ -39,15 +45,15 @@ def main() -> None:
     )
     args = parser.parse_args()
     try:
-        worlds = HeldOutWorlds(args.seed, args.worlds, args.processes, args.threads)
+        worlds = HeldOutWorlds(args.seed, args.worlds, args.style, args.processes, args.threads)
         with as_bundle(args.model) as bundle:
             seen, unseen = ask_held_out(bundle, worlds)
             trials = ask_held_out_variants(bundle, worlds) if args.circular else []
             if args.pictures is not None:
-                write_pictures(args.pictures, seen)
+                write_pictures(args.pictures, seen, STYLES[args.style])
     except SpatialLLMError as error:
         sys.exit(str(error))
-    report = make_report(str(args.model), args.seed, args.worlds, seen, unseen, trials)
+    report = make_report(str(args.model), worlds, seen, unseen, trials)
     print(report.table())
     if args.json is not None:
         report.write(args.json)

@@ -10,6 +10,7 @@ import numpy as np
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.questions import Balancer, generate
 from spatialllm_ros.scenes.simulated import SceneSimulator
+from spatialllm_ros.scenes.world_styles import TRAINED, WorldStyle
 from spatialllm_ros.schema import Frame, QuestionRecord
 
 QUESTIONS_PER_WORLD = 16
@@ -25,12 +26,15 @@ class AskedWorld:
     records: list[QuestionRecord]
 
 
-def asked_worlds(seeds: Sequence[int], size_px: tuple[int, int]) -> Iterator[AskedWorld]:
+def asked_worlds(
+    seeds: Sequence[int], size_px: tuple[int, int], style: WorldStyle = TRAINED
+) -> Iterator[AskedWorld]:
     """Render worlds of some seeds and make their questions, balanced over all of them.
 
     Args:
         seeds: of the worlds, in the order in which they come.
         size_px: width and height of the images.
+        style: what the worlds are drawn from.
 
     Raises:
         SceneError: there is no OpenGL to draw with.
@@ -39,7 +43,7 @@ def asked_worlds(seeds: Sequence[int], size_px: tuple[int, int]) -> Iterator[Ask
     balancer = Balancer()
     try:
         for seed in seeds:
-            rendered = simulator.render(seed)
+            rendered = simulator.render(seed, style)
             rng = np.random.Generator(np.random.PCG64([seed, QUESTION_STREAM]))
             records = generate(rendered.scene, rng, balancer, QUESTIONS_PER_WORLD, split='eval')
             frame = Frame(

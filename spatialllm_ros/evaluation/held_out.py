@@ -21,6 +21,7 @@ from spatialllm_ros.evaluation.scoring import Judged, judge, scored_type
 from spatialllm_ros.evaluation.variants import views
 from spatialllm_ros.runtime.bundle import load_bundle
 from spatialllm_ros.runtime.session import EncodedFrame, Request, SpatialSession
+from spatialllm_ros.scenes.world_styles import STYLES
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS
 from spatialllm_ros.schema import Answer, Query, QuestionRecord
 
@@ -33,11 +34,13 @@ class HeldOutWorlds:
     """Which worlds to ask about, and with how many processes; these do not change the scores.
 
     Attributes:
+        style: the set they are drawn from, a key of ``world_styles.STYLES``.
         threads: of the computation in each process; 0 for its share of the cores.
     """
 
     first_seed: int = HELD_OUT_SEEDS.start
     count: int = 2000
+    style: str = 'trained'
     processes: int = 1
     threads: int = 0
 
@@ -45,9 +48,11 @@ class HeldOutWorlds:
         """Refuse worlds that a model may have been trained on.
 
         Raises:
-            ConfigError: seeds that are not held out, or no process.
+            ConfigError: seeds that are not held out, an unknown set, or no process.
         """
         self.seeds()
+        if self.style not in STYLES:
+            raise ConfigError(f'expected a set of worlds of {list(STYLES)}, found {self.style!r}')
         if self.processes < 1 or self.threads < 0:
             raise ConfigError(
                 'expected at least one process, and threads from 0 on, found '
@@ -139,7 +144,8 @@ def _over_worlds(
     This process alone draws the worlds, for their answers are balanced over all of them.
     """
     image = load_bundle(bundle).manifest.image
-    asked = asked_worlds(worlds.seeds(), (image.width_px, image.height_px))
+    size_px = (image.width_px, image.height_px)
+    asked = asked_worlds(worlds.seeds(), size_px, STYLES[worlds.style])
     threads = worlds.threads_each()
     if worlds.processes == 1:
         examiner = Examiner(SpatialSession.load(bundle, threads=threads))

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 
 from spatialllm_ros.evaluation.scoring import Judged
 from spatialllm_ros.scenes.simulated import SceneSimulator
+from spatialllm_ros.scenes.world_styles import TRAINED, WorldStyle
 
 COLUMNS = 6
 TILE_PX = (384, 288)
@@ -22,8 +23,8 @@ RIGHT, WRONG = '#1a7f37', '#cf222e'
 LINE_CHARACTERS = 46
 
 
-def write_pictures(path: Path, judged: Sequence[Judged]) -> None:
-    """Draw answers about simulated worlds into a PNG.
+def write_pictures(path: Path, judged: Sequence[Judged], style: WorldStyle = TRAINED) -> None:
+    """Draw answers about simulated worlds of a style into a PNG.
 
     Raises:
         SceneError: there is no OpenGL to draw with.
@@ -36,7 +37,7 @@ def write_pictures(path: Path, judged: Sequence[Judged]) -> None:
     simulator = SceneSimulator(*TILE_PX)
     try:
         for axes, item in zip(grid.flat, chosen, strict=False):
-            _draw(axes, item, simulator)
+            _draw(axes, item, simulator, style)
     finally:
         simulator.close()
     figure.tight_layout()
@@ -53,9 +54,9 @@ def one_of_each(judged: Sequence[Judged]) -> list[Judged]:
     return [first[key] for key in sorted(first)]
 
 
-def _draw(axes: Axes, item: Judged, simulator: SceneSimulator) -> None:
+def _draw(axes: Axes, item: Judged, simulator: SceneSimulator, style: WorldStyle) -> None:
     seed = int(item.record.scene_id.removeprefix('sim-'))
-    axes.imshow(simulator.render(seed).image)
+    axes.imshow(simulator.render(seed, style).image)
     said = f'says {textwrap.shorten(item.text, 3 * LINE_CHARACTERS)} ({item.confidence:.0%})'
     truth = '' if item.is_right else f', is {item.record.answer}'
     lines = [item.record.type, item.record.question, said + truth]

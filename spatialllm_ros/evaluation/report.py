@@ -11,6 +11,7 @@ from typing import Any
 
 from spatialllm_ros.evaluation.calibration import expected_calibration_error
 from spatialllm_ros.evaluation.circular import Trial, VariantScores, variant_scores
+from spatialllm_ros.evaluation.held_out import HeldOutWorlds
 from spatialllm_ros.evaluation.scoring import (
     TWELVE,
     Judged,
@@ -32,6 +33,7 @@ class Report:
     model: str
     first_seed: int
     worlds: int
+    style: str
     types: dict[str, TypeScore]
     mean_twelve: float
     distance_median_relative_error: float
@@ -75,7 +77,7 @@ class Report:
 
 
 def make_report(
-    model: str, first_seed: int, worlds: int, seen: Sequence[Judged], unseen: Sequence[Judged],
+    model: str, worlds: HeldOutWorlds, seen: Sequence[Judged], unseen: Sequence[Judged],
     trials: Iterable[Trial] = (),
 ) -> Report:  # fmt: skip
     """Score answers given with the image, beside them those given without, and all variants."""
@@ -85,8 +87,9 @@ def make_report(
     variants = variant_scores(trials, {'the twelve': TWELVE})
     return Report(
         model=model,
-        first_seed=first_seed,
-        worlds=worlds,
+        first_seed=worlds.first_seed,
+        worlds=worlds.count,
+        style=worlds.style,
         types=types,
         mean_twelve=sum(twelve) / len(twelve) if twelve else math.nan,
         distance_median_relative_error=median_error(seen, 'distance_to_camera'),

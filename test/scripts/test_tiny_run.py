@@ -132,7 +132,7 @@ def test_bundle_and_model_folder_score_alike(run, bundle, tmp_path, capsys):
 
 def test_processes_do_not_change_the_answers(bundle):
     alone, together = (
-        ask_held_out(bundle, HeldOutWorlds(900_000_010, 4, processes, threads=1))
+        ask_held_out(bundle, HeldOutWorlds(900_000_010, 4, processes=processes, threads=1))
         for processes in (1, 2)
     )
     assert alone == together

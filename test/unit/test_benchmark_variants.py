@@ -7,7 +7,7 @@ import pytest
 
 from spatialllm_ros.evaluation.asked_worlds import AskedWorld
 from spatialllm_ros.evaluation.circular import Variant
-from spatialllm_ros.evaluation.held_out import Examiner
+from spatialllm_ros.evaluation.held_out import Examiner, HeldOutWorlds
 from spatialllm_ros.evaluation.report import make_report
 from spatialllm_ros.evaluation.scoring import TWELVE
 from spatialllm_ros.evaluation.variants import mirrored_frame, mirrored_record, rotated, views
@@ -117,7 +117,7 @@ class LeftSayer:
 def test_scores_of_worlds_by_hand():
     absent = replace(BOTH, answer='there is no mug')
     trials = Examiner(LeftSayer()).ask_variants(AskedWorld(FRAME, [BOTH, SIDES, absent]))
-    report = make_report('m', SEEDS.start, 1, [], [], trials)
+    report = make_report('m', HeldOutWorlds(SEEDS.start, 1), [], [], trials)
     shares = {
         kind: tuple(cell.share for cell in cells.values())
         for kind, cells in report.variants.types.items()
@@ -132,4 +132,4 @@ def test_scores_of_worlds_by_hand():
     assert report.variants.means['the twelve']['plain'] == 0.5
     assert 'flip+circular' in report.table()
     assert 'flip+circular' in report.to_json()
-    assert make_report('m', SEEDS.start, 1, [], []).variants is None
+    assert make_report('m', HeldOutWorlds(SEEDS.start, 1), [], []).variants is None

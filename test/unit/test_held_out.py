@@ -42,6 +42,11 @@ def test_impossible_processes_are_refused(wrong):
         HeldOutWorlds(**wrong)
 
 
+def test_an_unknown_set_of_worlds_is_named():
+    with pytest.raises(ConfigError, match="found 'moons'"):
+        HeldOutWorlds(style='moons')
+
+
 @pytest.mark.parametrize(('processes', 'threads', 'expected'), [(3, 0, 2), (8, 0, 1), (2, 5, 5)])
 def test_processes_share_the_cores(monkeypatch, processes, threads, expected):
     monkeypatch.setattr(os, 'cpu_count', lambda: 7)
@@ -119,7 +124,7 @@ def test_seen_and_unseen_answers_are_judged_apart(worlds):
     for item, record in zip(unseen, asked, strict=True):
         assert item.is_right == (record.answer in record.options[:1])
 
-    report = make_report('tiny', FIRST, WORLDS, seen, unseen)
+    report = make_report('tiny', HeldOutWorlds(FIRST, WORLDS), seen, unseen)
     assert report.mean_twelve == 1
     assert report.ece == 0
     assert report.distance_median_relative_error == 0
@@ -152,7 +157,7 @@ SEEN = [
 
 def test_json_has_the_stated_keys_and_numbers_by_hand():
     unseen = [replace(item, is_right=item.record.answer == 'yes') for item in SEEN]
-    plain = json.loads(make_report('nano', FIRST, 1, SEEN, unseen).to_json())
+    plain = json.loads(make_report('nano', HeldOutWorlds(FIRST, 1), SEEN, unseen).to_json())
     assert plain['types']['exist'] == {
         'accuracy': pytest.approx(2 / 3),
         'blind': pytest.approx(2 / 3),
@@ -170,7 +175,7 @@ def test_json_has_the_stated_keys_and_numbers_by_hand():
 
 
 def test_table_names_every_type_the_twelve_first(tmp_path):
-    report = make_report('nano', FIRST, 1, SEEN, SEEN)
+    report = make_report('nano', HeldOutWorlds(FIRST, 1), SEEN, SEEN)
     lines = report.table().splitlines()
     assert [line.split()[0] for line in lines[1:5]] == [
         'location_above', 'distance_to_camera', 'exist', 'heading',
