@@ -8,14 +8,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from PIL import Image
+
 from spatialllm_ros.errors import GeometryError, SceneError
 
 T = TypeVar('T')
 
 MALFORMED = (
-    SceneError, GeometryError, AttributeError, LookupError, OSError, TypeError, ValueError,
+    SceneError, GeometryError, ArithmeticError, AttributeError, LookupError, OSError, TypeError,
+    ValueError, Image.DecompressionBombError, SyntaxError,
 )  # fmt: skip
-"""What reading a damaged record raises; anything else is a fault of the reader."""
+"""What reading a damaged record raises (Pillow calls a broken PNG a SyntaxError)."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,12 @@ from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.geometry import fit_letterbox, project
 from spatialllm_ros.scenes.annotation import clipped_box, fitted_scene
 from spatialllm_ros.scenes.dataset_questions import colourless
-from spatialllm_ros.scenes.datasets import ImportRequest, annotated_scenes, import_shards
+from spatialllm_ros.scenes.datasets import (
+    ImportRequest,
+    annotated_scenes,
+    fitted_image,
+    import_shards,
+)
 from spatialllm_ros.scenes.import_report import ImportReport
 from spatialllm_ros.scenes.kitti import calibration, labelled
 from spatialllm_ros.scenes.licences import LICENCES, accepted
@@ -135,6 +140,17 @@ def test_an_image_of_another_size_is_skipped(folder, tmp_path):
     import_shards(scenes, ImportRequest(tmp_path / 'out'), report)
     assert report.scenes == 0
     assert [entry.where for entry in report.skipped[1:]] == ['kitti-000000', 'kitti-000001']
+
+
+def test_damaged_images_are_skipped(folder, tmp_path):
+    report = ImportReport()
+    scene, _ = annotated_scenes('kitti', folder, [NAME], report)
+    whole = bytearray((folder / 'image_2' / '000000.png').read_bytes())
+    for at in range(30, len(whole), len(whole) // 40):
+        content = whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :]
+        (folder / 'image_2' / '000000.png').write_bytes(content)
+        report.reading('image', fitted_image, scene, (64, 48))
+    assert len(report.skipped) > 20
 
 
 def test_fitting_a_scene_moves_boxes_with_points():

@@ -1,6 +1,9 @@
 """ImageNet3D: angles by hand and against the authors' projection; only orientation is asked."""
 
+import contextlib
+import io
 import math
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from spatialllm_ros.questions import Balancer
 from spatialllm_ros.scenes.dataset_questions import ask_annotated
 from spatialllm_ros.scenes.imagenet3d import object_rotation, posed, read_imagenet3d, turn_to
 from spatialllm_ros.scenes.import_report import ImportReport
+from spatialllm_ros.scenes.object_arrays import load_objects
 from spatialllm_ros.schema import CameraModel
 
 CAMERA = CameraModel(500, 400, 2000.0, 2000.0, 249.5, 199.5, calibrated=False)
@@ -164,6 +168,39 @@ def test_a_harmful_file_is_refused_and_not_run(tmp_path):
     assert scene.scene_id == 'imagenet3d-car-good'
     assert not target.exists()
     assert 'expected arrays and numbers, found a pickle of' in report.skipped[0].why
+
+
+def test_objects_come_as_numpy_itself_reads_them(tmp_path):
+    record = annotation(
+        text=np.str_('abc'), matrix=np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        nested=[np.arange(2, dtype='>i4'), {'deep': np.bool_(True)}],
+    )  # fmt: skip
+    write(tmp_path, 'n', record)
+    path = tmp_path / 'annotations' / 'car' / 'n.npz'
+    (found,) = load_objects(path, 'annotations')
+    (expected,) = np.load(path, allow_pickle=True)['annotations']
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert np.array_equal(found[name], value) or name == 'nested', name
+    assert found['nested'][0].tolist() == [0, 1]
+    assert found['nested'][1] == {'deep': True}
+
+
+@given(changes=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=4))
+def test_damaged_pickles_are_errors_and_no_crash(tmp_path_factory, changes):
+    """NumPy's own constructors can bring the whole process down here."""
+    stream = io.BytesIO()
+    array = np.empty(1, object)
+    array[0] = annotation()
+    np.save(stream, array)
+    content = bytearray(stream.getvalue())
+    for at, byte in changes:
+        content[int(at * len(content))] = byte
+    path = tmp_path_factory.getbasetemp() / 'damaged.npz'
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('annotations.npy', bytes(content))
+    with contextlib.suppress(SceneError):
+        assert isinstance(load_objects(path, 'annotations'), list)
 
 
 def test_a_wrong_folder_is_an_error(tmp_path):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from spatialllm_ros import relations
@@ -86,6 +88,20 @@ def test_bad_records_are_named_and_the_rest_is_kept(folder):
     assert report.left_out == {'DontCare': 1}
     report.write(folder / 'report.json')
     assert 'Unicorn' in (folder / 'report.json').read_text()
+
+
+WORDS = st.sampled_from(['0', '1', '2.5', '-3', '10', 'nan', 'inf', '1e999', 'x', '9' * 400])
+
+
+@given(words=st.lists(WORDS, min_size=13, max_size=15))
+def test_any_line_is_an_object_or_an_error(words):
+    report = ImportReport()
+    for item in report.reading('line', labelled, ' '.join(['Car', *words]), np.zeros(3)):
+        assert np.isfinite([*item.centre_optical_m, *item.size_m, *item.box_xyxy_px]).all()
+        assert min(item.size_m) > 0
+        assert 0 <= item.visibility <= 1
+        return
+    assert report.skipped[0].where == 'line'
 
 
 def test_a_wrong_folder_is_an_error(folder):
