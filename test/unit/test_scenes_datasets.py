@@ -3,6 +3,7 @@
 import json
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from PIL import Image
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.geometry import fit_letterbox, project
+from spatialllm_ros.questions import Balancer
 from spatialllm_ros.scenes.annotation import clipped_box, fitted_scene
-from spatialllm_ros.scenes.dataset_questions import colourless
+from spatialllm_ros.scenes.dataset_questions import ask_annotated, colourless
 from spatialllm_ros.scenes.datasets import (
     ImportRequest,
     annotated_scenes,
@@ -174,6 +176,18 @@ def test_empty_colours_leave_no_gap():
     assert (mended.options, mended.answer) == (('aeroplane', 'car'), 'aeroplane')
     assert [mended.question[m.start : m.end] for m in mended.mentions] == ['aeroplane', 'car']
     assert [m.object_index for m in mended.mentions] == [0, 1]
+
+
+def test_distances_beyond_what_answers_can_say_are_not_asked():
+    camera, offset = calibration(CALIBRATION, (640, 320))
+    for z, is_asked in (('10', True), ('60', False)):
+        item = replace(labelled(NEAR.replace(' 10 ', f' {z} '), offset), phrase='car')
+        scene = Scene('s', '', camera, (item,), 'kitti', NAME)
+        made = ask_annotated(scene, np.random.default_rng(0), Balancer(), 40)
+        kinds = {record.type for record in made}
+        assert {'orientation_viewpoint', 'heading'} <= kinds
+        assert ({'distance_to_camera', 'locate'} <= kinds) == is_asked
+        assert ({'distance_to_camera', 'locate'} & kinds == set()) != is_asked
 
 
 def test_boxes_are_clipped_to_the_image():
