@@ -2,6 +2,7 @@
 
 python training/train.py training/recipes/nano.yaml --out checkpoints/nano
 python training/train.py training/recipes/nano.yaml --out checkpoints/nano --stage encoder
+python training/train.py training/recipes/8b.yaml --dry-run
 torchrun --nproc-per-node 2 training/train.py training/recipes/nano.yaml --out checkpoints/nano
 """
 
@@ -16,6 +17,7 @@ import torch
 
 from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.learning.pipeline import run_recipe
+from spatialllm_ros.learning.plan import plan_recipe
 from spatialllm_ros.learning.recipe import STAGE_NAMES, load_recipe
 
 
@@ -23,7 +25,9 @@ def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('recipe', type=Path)
-    parser.add_argument('--out', type=Path, required=True, help='folder for checkpoints')
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('--out', type=Path, help='folder for checkpoints')
+    what.add_argument('--dry-run', action='store_true', help='only tell what it would take')
     parser.add_argument('--stage', choices=STAGE_NAMES, help='run this stage alone')
     parser.add_argument('--minutes', type=float, default=math.inf, help='stop after this long')
     parser.add_argument('--threads', type=int, default=0, help='CPU threads (default: all)')
@@ -31,7 +35,11 @@ def main() -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
-        scores = run_recipe(load_recipe(args.recipe), args.out, args.stage, args.minutes)
+        recipe = load_recipe(args.recipe)
+        if args.dry_run:
+            print(plan_recipe(recipe).table())
+            return
+        scores = run_recipe(recipe, args.out, args.stage, args.minutes)
     except SpatialLLMError as error:
         sys.exit(str(error))
     for name, value in scores.items():

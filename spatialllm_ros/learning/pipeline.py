@@ -10,27 +10,30 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from accelerate import PartialState
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 from torch import nn
 
 from spatialllm_ros.errors import ConfigError, TrainingGateError
+from spatialllm_ros.learning.building import new_model, recipe_tokenizer
 from spatialllm_ros.learning.encoder_stage import encoder_stage
 from spatialllm_ros.learning.loop import Stage, load_weights, run_stage
-from spatialllm_ros.learning.question_data import QuestionData, load_question_data
+from spatialllm_ros.learning.question_data import (
+    AskedQuestions,
+    QuestionData,
+    load_question_data,
+)
 from spatialllm_ros.learning.question_sampler import QuestionSampler
 from spatialllm_ros.learning.question_scores import question_scores
 from spatialllm_ros.learning.question_stage import QuestionStage
 from spatialllm_ros.learning.recipe import STAGE_NAMES, Recipe, StageConfig
 from spatialllm_ros.learning.scene_arrays import load_scene_arrays
-from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.questions import QUESTION_TYPES
-from spatialllm_ros.questions.vocabulary import build_tokenizer
 
 ALIGNMENT_TYPES = ('locate', 'describe', 'heading', 'distance_to_camera', 'exist')
 """Stage 1 asks of single objects only."""
@@ -101,38 +104,22 @@ def check_gate(name: str, stage: StageConfig, scores: dict[str, float]) -> None:
 def _run_one(recipe: Recipe, name: str, folder: Path, minutes: float) -> dict[str, float]:
     torch.manual_seed(recipe.seed)
     config = recipe.stages[name]
-    model = new_model(recipe)
-    stage = _build_stage(recipe, name, config, model)
+    tokenizer = recipe_tokenizer(recipe)
+    model = new_model(recipe, tokenizer)
+    stage = _build_stage(recipe, name, model, tokenizer)
     _load_start(stage.module, recipe, name, folder)
     loop = replace(config.loop, minutes=minutes)
     scores = run_stage(stage, loop, folder / name)
     if PartialState().is_main_process:
         model.save_pretrained(folder / 'model')
-        build_tokenizer().save(str(folder / 'model' / 'tokenizer.json'))
+        tokenizer.save(str(folder / 'model' / 'tokenizer.json'))
     return scores
 
 
-def new_model(recipe: Recipe) -> SpatialLLMForConditionalGeneration:
-    """Return the recipe's model with random weights and the vocabulary's sizes."""
-    tokenizer = build_tokenizer()
-    ids = {
-        f'{name}_token_id': tokenizer.token_to_id(mark)
-        for name, mark in (('pad', '<pad>'), ('bos', '<s>'), ('eos', '</s>'))
-    }
-    plain = dict(recipe.model)
-    plain['text_config'] = {
-        **plain['text_config'], **ids, 'vocab_size': tokenizer.get_vocab_size(),
-    }  # fmt: skip
-    marks: dict[str, Any] = {
-        'image_token_id': tokenizer.token_to_id('<image>'),
-        'answer_token_id': tokenizer.token_to_id('<answer>'),
-    }
-    return SpatialLLMForConditionalGeneration(SpatialLLMConfig(**plain, **marks))
-
-
 def _build_stage(
-    recipe: Recipe, name: str, config: StageConfig, model: SpatialLLMForConditionalGeneration
+    recipe: Recipe, name: str, model: SpatialLLMForConditionalGeneration, tokenizer: Tokenizer
 ) -> Stage:
+    config = recipe.stages[name]
     grid = (model.config.image_rows, model.config.image_columns)
     data = recipe.data
     if name == 'encoder':
@@ -140,18 +127,28 @@ def _build_stage(
         validation = load_scene_arrays(data.validation, grid, data.validation_scenes)
         return encoder_stage(model, train, validation, config.loop.batch)
     types = ALIGNMENT_TYPES if name == 'alignment' else tuple(QUESTION_TYPES)
-    train_data = load_question_data(data.train, grid, data.train_scenes, data.questions_per_view)
+    asked = AskedQuestions(tokenizer, data.questions_per_view)
+    train_data = load_question_data(data.train, grid, data.train_scenes, asked)
     held = load_question_data(
-        data.validation, grid, data.validation_scenes, data.questions_per_view, split='eval'
+        data.validation, grid, data.validation_scenes, replace(asked, split='eval')
     )
     sampler = QuestionSampler(train_data, types, config.loop.batch, config.questions_per_image)
-    module = QuestionStage(model, config.train_vision)
+    return _asking_stage(name, question_stage(model, config), sampler, held, grid)
+
+
+def question_stage(
+    model: SpatialLLMForConditionalGeneration, config: StageConfig
+) -> QuestionStage:
+    """Return the module that a question stage trains."""
+    stage = QuestionStage(model, config.train_vision, config.train_decoder)
+    if config.recompute:
+        model.language_model.activation_checkpointing_enable({'use_reentrant': False})
     if config.compile:
-        module.compile_layers()
-    return _question_stage(name, module, sampler, held, grid)
+        stage.compile_layers()
+    return stage
 
 
-def _question_stage(
+def _asking_stage(
     name: str, module: QuestionStage, sampler: QuestionSampler, held: QuestionData,
     grid: tuple[int, int],
 ) -> Stage:  # fmt: skip

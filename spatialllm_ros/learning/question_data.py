@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from spatialllm_ros import geometry, questions, relations
@@ -27,8 +28,27 @@ class QuestionData:
     questions: QuestionArrays
 
 
+@dataclass(frozen=True)
+class AskedQuestions:
+    """What is asked, and in which tokens.
+
+    Attributes:
+        per_view: questions to make about each view.
+        split: ``train`` or ``eval``, which wordings to use.
+    """
+
+    tokenizer: Tokenizer
+    per_view: int
+    split: str = 'train'
+
+    def key(self, scenes: int) -> str:
+        """Return what the questions depend on, the code that makes them included."""
+        words = '' if _is_own(self.tokenizer) else self.tokenizer.to_str()
+        return f'{self.split} {scenes} {self.per_view} {_code_digest()}{words}'
+
+
 def load_question_data(
-    folder: Path, grid: tuple[int, int], limit: int, per_view: int, split: str = 'train'
+    folder: Path, grid: tuple[int, int], limit: int, asked: AskedQuestions
 ) -> QuestionData:
     """Read the scenes of a folder and the questions about them.
 
@@ -39,36 +59,39 @@ def load_question_data(
         folder: what ``training/render_scenes.py`` wrote.
         grid: rows and columns of image tokens.
         limit: read no more than this many scenes.
-        per_view: questions to make about each view.
-        split: ``train`` or ``eval``, which wordings to use.
+        asked: what to ask.
 
     Raises:
         SceneError: there is no finished shard.
     """
     scenes = load_scene_arrays(folder, grid, limit)
-    key = f'{split} {len(scenes)} {per_view} {_code_digest()}'
-    name = hashlib.sha256(key.encode()).hexdigest()[:16]
+    name = hashlib.sha256(asked.key(len(scenes)).encode()).hexdigest()[:16]
     path = folder / f'questions-{name}.npz'
     if not path.exists():
-        made = _make(scenes.scenes, per_view, split)
+        made = _make(scenes.scenes, asked)
         made.save(path)
     return QuestionData(scenes, QuestionArrays.load(path))
 
 
-def _make(scenes: Sequence[Scene], per_view: int, split: str) -> QuestionArrays:
-    views = _views(scenes, per_view, split)
+def _make(scenes: Sequence[Scene], asked: AskedQuestions) -> QuestionArrays:
+    views = _views(scenes, asked)
     bar = tqdm(views, total=2 * len(scenes), unit='view', mininterval=5)
-    return tokenise_questions(bar, build_tokenizer())
+    return tokenise_questions(bar, asked.tokenizer)
 
 
-def _views(scenes: Sequence[Scene], per_view: int, split: str) -> Iterator[list[QuestionRecord]]:
+def _views(scenes: Sequence[Scene], asked: AskedQuestions) -> Iterator[list[QuestionRecord]]:
     """Yield the questions of each view; one balancer over all of them."""
     balancer = Balancer()
     for index, scene in enumerate(scenes):
         for view in (scene, mirrored_scene(scene)):
             # Ends in one: trailing zeros would not tell this stream from the world's own.
             rng = np.random.Generator(np.random.PCG64([index, view is not scene, 1]))
-            yield generate(view, rng, balancer, per_view, split=split)
+            yield generate(view, rng, balancer, asked.per_view, split=asked.split)
+
+
+def _is_own(tokenizer: Tokenizer) -> bool:
+    """Whether a tokenizer is the one that the hashed code makes."""
+    return bool(tokenizer.to_str() == build_tokenizer().to_str())
 
 
 def _code_digest() -> str:

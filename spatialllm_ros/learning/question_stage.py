@@ -32,7 +32,10 @@ MASKED = -1e4
 class QuestionStage(nn.Module):
     """The whole model with the grounding heads."""
 
-    def __init__(self, model: SpatialLLMForConditionalGeneration, train_vision: bool) -> None:
+    def __init__(
+        self, model: SpatialLLMForConditionalGeneration, train_vision: bool,
+        train_decoder: bool = True,
+    ) -> None:  # fmt: skip
         """Wrap a model, which is trained in place."""
         super().__init__()
         self.model = model
@@ -42,8 +45,10 @@ class QuestionStage(nn.Module):
         self.probe = DenseProbe(sum(part.hidden_size for part in model.config.vision_configs))
         positions = token_positions(model.config.image_rows, model.config.image_columns)
         self.register_buffer('positions', positions, persistent=False)
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad = train_vision or not name.startswith('vision_towers.')
+        model.requires_grad_(True)
+        model.vision_towers.requires_grad_(train_vision)
+        model.language_model.requires_grad_(train_decoder)
+        self.probe.requires_grad_(train_vision)  # several processes wait for every gradient
         if not torch.cuda.is_available():
             model.language_model.set_attn_implementation(PLAIN_ATTENTION)
 

@@ -11,6 +11,7 @@ import yaml
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.loop import LoopConfig
 
+RECIPE_KEYS = {'name', 'seed', 'model', 'data', 'stages', 'start', 'pretrained'}
 STAGE_NAMES = ('encoder', 'alignment', 'instruction')
 
 
@@ -39,6 +40,8 @@ class StageConfig:
             run.
         questions_per_image: questions that share one image prefix in a step.
         train_vision: let the vision backbones learn along.
+        train_decoder: let the decoder learn, and not the projector alone.
+        recompute: keep no activations of the decoder's layers, but compute them again.
         compile: compile the decoder's layers, which needs a C++ compiler.
     """
 
@@ -46,7 +49,22 @@ class StageConfig:
     gate: dict[str, str]
     questions_per_image: int = 10
     train_vision: bool = False
+    train_decoder: bool = True
+    recompute: bool = False
     compile: bool = False
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Where pretrained parts come from: local folders or names on the hub.
+
+    Attributes:
+        vision: one for each backbone, null for random weights.
+        text: the decoder's, and its tokenizer's.
+    """
+
+    vision: tuple[str | None, ...] = ()
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +81,7 @@ class Recipe:
     data: DataConfig
     stages: dict[str, StageConfig]
     start: Path | None = None
+    pretrained: Pretrained = Pretrained()
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -77,11 +96,13 @@ def load_recipe(path: Path) -> Recipe:
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f'expected a YAML recipe at {path}, found: {error}') from error
     problems: list[str] = []
-    _check_keys(plain, {'name', 'seed', 'model', 'data', 'stages', 'start'}, 'recipe', problems)
+    _check_keys(plain, RECIPE_KEYS, 'recipe', problems)
     data = plain.get('data', {}) if isinstance(plain, dict) else {}
     stages = plain.get('stages', {}) if isinstance(plain, dict) else {}
     _check_keys(data, {f.name for f in fields(DataConfig)}, 'data', problems)
     _check_keys(stages, set(STAGE_NAMES), 'stages', problems)
+    pretrained = plain.get('pretrained', {}) if isinstance(plain, dict) else {}
+    _check_keys(pretrained, {f.name for f in fields(Pretrained)}, 'pretrained', problems)
     loop_keys = {f.name for f in fields(LoopConfig)}
     own_keys = {f.name for f in fields(StageConfig)} - {'loop'}
     for name, stage in stages.items():
@@ -100,6 +121,7 @@ def load_recipe(path: Path) -> Recipe:
             name: _stage(stages[name], loop_keys, seed) for name in STAGE_NAMES if name in stages
         },
         start=Path(plain['start']) if 'start' in plain else None,
+        pretrained=Pretrained(tuple(pretrained.get('vision', ())), pretrained.get('text')),
     )
 
 

@@ -12,7 +12,7 @@ from spatialllm_ros.deploy.bundle_export import ExportSettings, export_bundle, r
 from spatialllm_ros.deploy.checkpoint import load_checkpoint
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
 from spatialllm_ros.errors import ConfigError
-from spatialllm_ros.learning.pipeline import new_model
+from spatialllm_ros.learning.building import new_model
 from spatialllm_ros.learning.recipe import load_recipe
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
@@ -180,7 +180,7 @@ def test_manifest_describes_the_model(exported):
 
 
 def test_shipped_recipe_makes_a_bundle_of_allowed_size(tokenizer, tmp_path):
-    model = new_model(load_recipe(RECIPE))
+    model = new_model(load_recipe(RECIPE), TOKENIZER)
     bundle = export_bundle(model, tokenizer, tmp_path / 'nano')
     assert sum(entry.bytes for entry in bundle.manifest.files.values()) < LIMIT_BYTES
     assert bundle.manifest.parameters < 15e6

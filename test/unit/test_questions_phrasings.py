@@ -74,6 +74,22 @@ def test_a_wording_asks_for_the_relation_or_its_opposite(name):
         assert PHRASINGS[name].is_reversed(wording) == (found <= OPPOSITE)
 
 
+@pytest.mark.parametrize('name', [n for n in ROLES if PHRASINGS[n].reversed_words])
+def test_an_opposite_is_told_by_its_own_word_alone(name):
+    """A model takes any other word that only the opposite has for the word of the opposite."""
+    own = PHRASINGS[name]
+    frames = {is_reversed: set() for is_reversed in (True, False)}
+    for wording in own.train:
+        frames[own.is_reversed(wording)].add(frame(wording))
+    assert frames[True] <= frames[False]
+
+
+def frame(wording) -> str:
+    """What is left of a wording without its direction and what may go with it."""
+    words = r'\b(higher|lower|up|closer|nearer|farther|away|to the camera|from the camera)\b'
+    return re.sub(r'[^a-z{}]+', ' ', re.sub(words, '', wording)).strip()
+
+
 def test_closed_questions_say_their_options_or_ask_for_a_side():
     for name, kind in QUESTION_TYPES.items():
         for wording in chain(PHRASINGS[name].train, PHRASINGS[name].evaluation):

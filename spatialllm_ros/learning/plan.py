@@ -1,0 +1,145 @@
+"""What a recipe will take, told without its weights: parameters, tokens, steps and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from spatialllm_ros.learning.building import MARKS
+from spatialllm_ros.learning.encoder_stage import EncoderStage
+from spatialllm_ros.learning.pipeline import question_stage
+from spatialllm_ros.learning.recipe import Recipe, StageConfig
+from spatialllm_ros.model.configuration import SpatialLLMConfig
+from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
+from spatialllm_ros.questions.vocabulary import build_tokenizer
+
+TOKENS_PER_QUESTION = 17
+"""Mean length of a question with its answer in our words; a subword tokenizer makes some more."""
+WEIGHT_BYTES, GRADIENT_BYTES, MOMENT_BYTES = 4, 4, 8
+"""Per parameter: float32 weights, their gradients, and AdamW's two moments."""
+GIB = 2**30
+FOOTNOTE = 'Memory of one process: its state whole, or shared by 8; activations are estimated.'
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """What one stage takes.
+
+    Attributes:
+        trained: parameters that learn.
+        views_per_step: of one process.
+        state_gib: weights, gradients and moments of one process that holds all of them.
+        activations_gib: what the backward pass needs, an estimate.
+    """
+
+    name: str
+    steps: int
+    views_per_step: int
+    tokens_per_view: int
+    trained: int
+    state_gib: float
+    activations_gib: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recipe takes; ``parts`` are parameters."""
+
+    name: str
+    parts: dict[str, int]
+    image_tokens: int
+    stages: tuple[StagePlan, ...]
+
+    def table(self) -> str:
+        """Return the plan to print."""
+        total = sum(self.parts.values())
+        lines = [f'recipe {self.name}: {total / 1e6:,.1f} M parameters']
+        lines += [f'  {name:28s} {count / 1e6:10,.2f} M' for name, count in self.parts.items()]
+        lines += [f'  image tokens {self.image_tokens:27d}', '']
+        lines += [
+            f'{"stage":12s} {"steps":>7s} {"views/step":>10s} {"tokens/view":>11s} '
+            f'{"trained":>10s} {"state":>10s} {"of 8":>10s} {"activations":>12s}'
+        ]
+        lines += [
+            f'{s.name:12s} {s.steps:7d} {s.views_per_step:10d} {s.tokens_per_view:11d} '
+            f'{s.trained / 1e6:8,.1f} M {s.state_gib:6,.1f} GiB {s.state_gib / 8:6,.1f} GiB '
+            f'{s.activations_gib:8,.1f} GiB'
+            for s in self.stages
+        ]
+        return '\n'.join([*lines, '', FOOTNOTE])
+
+
+def plan_recipe(recipe: Recipe) -> Plan:
+    """Build the recipe's model without weights and count.
+
+    Raises:
+        ConfigError: the recipe's sizes make no model.
+    """
+    with torch.device('meta'):
+        model = SpatialLLMForConditionalGeneration(_config(recipe))
+        stages = tuple(_plan_stage(name, config, model) for name, config in recipe.stages.items())
+    return Plan(recipe.name, dict(_parts(model)), model.config.tokens_per_image, stages)
+
+
+def _config(recipe: Recipe) -> SpatialLLMConfig:
+    plain: dict[str, Any] = dict(recipe.model)
+    words = plain['text_config'].get('vocab_size') if recipe.pretrained.text else None
+    size = build_tokenizer().get_vocab_size() if words is None else words + len(MARKS)
+    plain['text_config'] = {**plain['text_config'], 'vocab_size': size}
+    return SpatialLLMConfig(**plain)
+
+
+def _parts(model: SpatialLLMForConditionalGeneration) -> Iterator[tuple[str, int]]:
+    for tower in model.vision_towers:
+        yield f'backbone {tower.config.model_type}', _size(tower)
+    yield 'projector', _size(model.projector) + _size(model.camera_projection)
+    yield f'decoder {model.config.text_config.model_type}', _size(model.language_model)
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _plan_stage(
+    name: str, config: StageConfig, model: SpatialLLMForConditionalGeneration
+) -> StagePlan:
+    encodes = name == 'encoder'
+    stage = EncoderStage(model) if encodes else question_stage(model, config)
+    trained = sum(p.numel() for p in stage.parameters() if p.requires_grad)
+    state = WEIGHT_BYTES * _size(stage) + (GRADIENT_BYTES + MOMENT_BYTES) * trained
+    tokens = model.config.tokens_per_image
+    if not encodes:
+        tokens += 1 + TOKENS_PER_QUESTION * config.questions_per_image
+    per_view = 0.0
+    if encodes or config.train_vision:
+        per_view += sum(_tower_bytes(tower.config, model.config) for tower in model.vision_towers)
+    if not encodes:
+        text = model.config.text_config
+        whole = _layer_bytes(tokens, text.hidden_size, text.num_attention_heads)
+        kept = 2 * tokens * text.hidden_size if config.recompute else whole
+        # One layer at a time is computed again.
+        per_view += text.num_hidden_layers * kept + (whole if config.recompute else 0)
+    views = config.loop.batch
+    return StagePlan(
+        name, config.loop.steps, views, tokens, trained, state / GIB, views * per_view / GIB
+    )
+
+
+def _tower_bytes(tower: Any, config: SpatialLLMConfig) -> float:
+    tokens = config.image_rows * config.image_columns
+    return float(
+        tower.num_hidden_layers
+        * _layer_bytes(tokens, tower.hidden_size, tower.num_attention_heads)
+    )
+
+
+def _layer_bytes(tokens: int, size: int, heads: int) -> float:
+    """Return the bytes that a transformer layer keeps of one sequence, in 16 bits.
+
+    Source: Korthikanti et al., Reducing Activation Recomputation, 2022, section 4.
+    """
+    return tokens * size * (34 + 5 * heads * tokens / size)

@@ -1,0 +1,47 @@
+"""Plans of recipes: counted by hand, and those of the shipped recipes by their published sizes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from spatialllm_ros.learning.plan import GIB, plan_recipe
+from spatialllm_ros.learning.recipe import load_recipe
+
+RECIPES = Path(__file__).parents[2] / 'training' / 'recipes'
+PUBLISHED_M = {
+    'small': {'siglip_vision_model': 92.9, 'dinov2': 22.1, 'qwen2': 494.0},
+    '8b': {'clip_vision_model': 303.5, 'dinov2': 304.4, 'llama': 8030.3},
+}
+"""Millions of parameters of the pretrained parts, as their makers state them."""
+
+
+@pytest.mark.parametrize('name', PUBLISHED_M)
+def test_parts_have_their_published_sizes(name):
+    plan = plan_recipe(load_recipe(RECIPES / f'{name}.yaml'))
+    for part, millions in PUBLISHED_M[name].items():
+        (found,) = [count for label, count in plan.parts.items() if label.endswith(part)]
+        assert found / 1e6 == pytest.approx(millions, rel=0.003), part
+
+
+def test_a_stage_counts_what_learns_and_the_bytes_it_needs():
+    recipe = load_recipe(RECIPES / '8b.yaml')
+    frozen, whole = plan_recipe(recipe).stages
+    size, hidden = 4096, 2048
+    projector = hidden * 2 + hidden * size + size + size * size + size + 11 * size + size
+    heads = size * 13 + 13 + size * 80 + 80  # read-outs of 13 targets; 20 types of 4 numbers
+    probe = hidden * (1 + 20 + 8 + 13) + 42  # learns only where the backbones do
+    assert frozen.trained == projector + heads
+    everything = sum(plan_recipe(recipe).parts.values()) + heads + probe
+    assert frozen.state_gib * GIB == pytest.approx(4 * everything + 12 * frozen.trained)
+    assert whole.tokens_per_view == 576 + 1 + 8 * 17
+
+
+def test_recomputed_layers_keep_only_what_enters_them():
+    recipe = load_recipe(RECIPES / '8b.yaml')
+    stage = recipe.stages['instruction']
+    kept = replace(recipe, stages={'instruction': replace(stage, recompute=False)})
+    ratio = (
+        plan_recipe(kept).stages[0].activations_gib / plan_recipe(recipe).stages[1].activations_gib
+    )
+    assert 10 < ratio < 20
