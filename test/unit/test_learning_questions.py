@@ -248,3 +248,43 @@ def test_trained_vision_adds_the_probing_loss(stage, batch):
     assert losses['probing'] > 0
     losses['total'].backward()
     assert next(joint.model.vision_towers.parameters()).grad is not None
+
+
+def gradients(stage, batch) -> dict[str, torch.Tensor]:
+    stage.zero_grad()
+    stage.train()(batch)['total'].backward()
+    return {n: p.grad.clone() for n, p in stage.named_parameters() if p.grad is not None}
+
+
+@torch.no_grad()
+def test_tokens_of_long_answers_weigh_less_by_the_root_of_their_number(stage, batch):
+    states = torch.randn(2, stage.prefix + batch['tokens'].shape[1], 32)
+    scores = stage.model.language_model.lm_head(states[:, stage.prefix :])
+    log_shares = scores.log_softmax(-1)
+    total = weights = 0.0
+    for view, segment, length in ((0, 1, 2), (0, 2, 6), (1, 1, 2)):  # words and the end
+        own = batch['segments'][view] == segment
+        at = (own & (batch['next_tokens'][view] != IGNORED)).nonzero()[:, 0]
+        assert len(at) == length
+        wanted = batch['next_tokens'][view, at]
+        total -= float(log_shares[view, at, wanted].sum()) / length**0.5
+        weights += length / length**0.5
+    assert float(stage._answer_loss(states, batch)) == pytest.approx(total / weights, rel=1e-5)
+
+
+def test_layers_that_are_computed_again_give_the_same_gradients(stage, batch):
+    kept = gradients(stage, batch)
+    stage.model.language_model.activation_checkpointing_enable({'use_reentrant': False})
+    again = gradients(stage, batch)
+    stage.model.language_model.activation_checkpointing_disable()
+    stage.eval()
+    assert kept.keys() == again.keys()
+    for name, value in kept.items():
+        assert torch.allclose(value, again[name], atol=1e-6), name
+
+
+def test_a_frozen_decoder_leaves_the_projector_to_learn(stage, batch):
+    frozen = QuestionStage(stage.model, train_vision=False, train_decoder=False)
+    learned = {name.split('.')[1] for name in gradients(frozen, batch) if name[:5] == 'model'}
+    QuestionStage(stage.model, train_vision=False)  # as it was
+    assert learned == {'projector', 'camera_projection'}
