@@ -1,0 +1,131 @@
+"""Questions about shards in the files that other projects train and score on.
+
+``llava``: a JSON list with one conversation per image and the images beside it, as LLaVA's trainer
+reads it. ``tsv``: VLMEvalKit's table of multiple-choice questions, images in base64. Sources:
+https://github.com/haotian-liu/LLaVA, docs/Finetune_Custom_Data.md, and ``ImageMCQDataset`` of
+https://github.com/open-compass/VLMEvalKit, vlmeval/dataset/image_mcq.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import string
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialllm_ros.questions import Balancer, generate
+from spatialllm_ros.scenes.dataset_questions import ASKABLE_TYPES, ask_annotated
+from spatialllm_ros.scenes.shards import read_shard, shard_indices
+from spatialllm_ros.schema import QuestionRecord, Scene
+
+IMAGE_MARK = '<image>\n'
+"""What LLaVA's first question begins with, where the image goes."""
+
+
+@dataclass(frozen=True)
+class AskedImage:
+    """One image of a shard, its scene and the questions about it."""
+
+    scene: Scene
+    rgb: NDArray[np.uint8]
+    records: list[QuestionRecord]
+
+
+def asked_images(
+    folder: Path, per_scene: int, split: str = 'train', seed: int = 0
+) -> Iterator[AskedImage]:
+    """Yield the images of a folder of shards with questions balanced over all of them.
+
+    Args:
+        folder: what rendering or an import wrote.
+        per_scene: questions to make about each image.
+        split: ``train`` or ``eval``, which wordings to use; annotated images know the first only.
+        seed: of the choice of questions.
+
+    Raises:
+        SceneError: there is no finished shard.
+    """
+    balancer = Balancer()
+    for index in shard_indices(folder):
+        images = np.load(folder / f'images-{index:05d}.npy', mmap_mode='r')
+        for number, scene in enumerate(read_shard(folder, index)):
+            rng = np.random.default_rng([seed, index, number])
+            if scene.source.split('/')[0] in ASKABLE_TYPES:
+                records = ask_annotated(scene, rng, balancer, per_scene)
+            else:
+                records = generate(scene, rng, balancer, per_scene, split=split)
+            if records:
+                yield AskedImage(scene, np.asarray(images[number]), records)
+
+
+def write_llava(asked: Iterable[AskedImage], out: Path) -> int:
+    """Write ``questions.json`` and ``images/`` into a folder; return the number of questions."""
+    (out / 'images').mkdir(parents=True, exist_ok=True)
+    conversations, count = [], 0
+    for item in asked:
+        name = f'images/{item.scene.scene_id}.png'
+        (out / name).write_bytes(_png(item.rgb))
+        turns = []
+        for record in item.records:
+            mark = '' if turns else IMAGE_MARK
+            turns.append({'from': 'human', 'value': mark + record.question})
+            turns.append({'from': 'gpt', 'value': record.answer})
+        count += len(item.records)
+        origin = {'source': item.scene.source, 'licence': item.scene.licence}
+        conversations.append(
+            {'id': item.scene.scene_id, 'image': name, 'conversations': turns, **origin}
+        )
+    (out / 'questions.json').write_text(json.dumps(conversations, indent=1) + '\n', 'utf-8')
+    return count
+
+
+def write_tsv(asked: Iterable[AskedImage], out: Path) -> int:
+    """Write ``questions.tsv`` into a folder; return the number of questions.
+
+    Only closed questions have a letter to answer with; one about an object that is not there has
+    none either, and is left out.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    letters = string.ascii_uppercase[:4]
+    columns = ['index', 'question', *letters, 'answer', 'category', 'source', 'licence', 'image']
+    count = 0
+    with (out / 'questions.tsv').open('w', encoding='utf-8', newline='') as file:
+        writer = csv.DictWriter(file, columns, dialect='excel-tab', restval='')
+        writer.writeheader()
+        for item in asked:
+            image = base64.b64encode(_png(item.rgb)).decode()
+            for record in item.records:
+                if record.answer not in record.options:
+                    continue
+                writer.writerow(
+                    {
+                        'index': count,
+                        'question': record.question,
+                        **dict(zip(letters, record.options, strict=False)),
+                        'answer': letters[record.options.index(record.answer)],
+                        'category': record.type,
+                        'source': item.scene.source,
+                        'licence': item.scene.licence,
+                        'image': image,
+                    }
+                )
+                count += 1
+    return count
+
+
+FORMATS: dict[str, Callable[[Iterable[AskedImage], Path], int]] = {
+    'llava': write_llava,
+    'tsv': write_tsv,
+}
+
+
+def _png(rgb: NDArray[np.uint8]) -> bytes:
+    _, data = cv2.imencode('.png', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    return bytes(data)

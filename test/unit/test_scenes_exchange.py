@@ -1,0 +1,86 @@
+"""Questions in other projects' files: what is written is what was asked, read by other readers."""
+
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from spatialllm_ros.errors import SceneError
+from spatialllm_ros.evaluation.benchmarks.cv_bench import read_cv_bench
+from spatialllm_ros.evaluation.benchmarks.items import BenchmarkItem
+from spatialllm_ros.scenes.exchange import asked_images, write_llava, write_tsv
+from spatialllm_ros.scenes.shards import RenderedScene, write_shard
+
+PER_SCENE = 12
+
+
+@pytest.fixture(scope='module')
+def shards(tmp_path_factory, sampled_scene):
+    """A folder of two shards; the images hold noise, as nothing here looks at them."""
+    folder = tmp_path_factory.mktemp('shards')
+    rng = np.random.default_rng(0)
+    for index in range(2):
+        rendered = [
+            RenderedScene(
+                replace(sampled_scene(seed), scene_id=f'sim-{seed}'),
+                rng.integers(0, 256, (144, 192, 3), dtype=np.uint8),
+                np.full((36, 48), -1, np.int8),
+            )
+            for seed in range(3 * index, 3 * index + 3)
+        ]
+        write_shard(folder, index, rendered)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def asked(shards):
+    return list(asked_images(shards, PER_SCENE, split='eval'))
+
+
+def test_equal_seeds_ask_alike_and_others_do_not(shards, asked):
+    again = list(asked_images(shards, PER_SCENE, split='eval'))
+    assert [item.records for item in again] == [item.records for item in asked]
+    other = list(asked_images(shards, PER_SCENE, split='eval', seed=1))
+    assert [item.records for item in other] != [item.records for item in asked]
+
+
+def test_conversations_hold_every_question_and_its_image(asked, tmp_path):
+    count = write_llava(asked, tmp_path)
+    found = json.loads((tmp_path / 'questions.json').read_text())
+    assert count == sum(len(item.records) for item in asked)
+    for entry, item in zip(found, asked, strict=True):
+        turns = entry['conversations']
+        assert [turn['from'] for turn in turns] == ['human', 'gpt'] * len(item.records)
+        questions = [turn['value'] for turn in turns[::2]]
+        assert questions[0] == '<image>\n' + item.records[0].question
+        assert questions[1:] == [record.question for record in item.records[1:]]
+        assert [turn['value'] for turn in turns[1::2]] == [r.answer for r in item.records]
+        pixels = cv2.imread(str(tmp_path / entry['image']))[..., ::-1]
+        assert np.array_equal(pixels, item.rgb)
+        assert entry['licence'] == item.scene.licence
+
+
+def test_tables_are_read_back_by_the_benchmark_reader(asked, tmp_path):
+    count = write_tsv(asked, tmp_path)
+    items = list(read_cv_bench(tmp_path / 'questions.tsv'))
+    closed = [
+        (item, record)
+        for item in asked
+        for record in item.records
+        if record.answer in record.options
+    ]
+    assert count == len(items) == len(closed) > 20
+    for found, (item, record) in zip(items, closed, strict=True):
+        assert isinstance(found, BenchmarkItem)
+        assert (found.type, found.query.question) == (record.type, record.question)
+        assert found.query.options == record.options
+        assert record.options[found.truth.index] == record.answer
+        pixels = cv2.imdecode(np.frombuffer(found.image, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+        assert np.array_equal(pixels, item.rgb)
+
+
+def test_a_folder_without_shards_is_named(tmp_path):
+    with pytest.raises(SceneError, match='found none'):
+        list(asked_images(tmp_path, 4))
