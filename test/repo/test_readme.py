@@ -1,5 +1,6 @@
 """What the README says of interfaces, parameters and files is what is there."""
 
+import json
 import re
 from pathlib import Path
 
@@ -48,6 +49,19 @@ def offered(node):
         *node.get_service_names_and_types_by_node('node', '/'),
     ]
     return {name.split('/_action')[0].replace('/node/', '~/') for name, _ in own}
+
+
+def test_the_table_of_accuracy_is_the_evaluation_s():
+    scores = json.loads((ROOT / 'docs/results/nano-held-out.json').read_text())
+    rows = [
+        f'| `{name}` | {own["accuracy"]:.3f} | {own["blind"]:.3f} | {own["majority"]:.3f} '
+        f'| {own["n"]} |'
+        for name, own in scores['types'].items()
+    ]
+    said = [line for line in README.splitlines() if re.match(r'\| `\w+` \| \d\.\d+ \|', line)]
+    assert len(said) >= 12
+    assert set(said) <= set(rows)
+    assert f'mean of the twelve {scores["mean_twelve"]:.3f}' in ' '.join(README.split()).lower()
 
 
 LINKS = re.findall(r'\]\((?!http)([^)]+)\)', README)
