@@ -94,8 +94,8 @@ def _config(recipe: Recipe) -> SpatialLLMConfig:
 
 
 def _parts(model: SpatialLLMForConditionalGeneration) -> Iterator[tuple[str, int]]:
-    for tower in model.vision_towers:
-        yield f'backbone {tower.config.model_type}', _size(tower)
+    for part, tower in zip(model.config.vision_configs, model.vision_towers, strict=True):
+        yield f'backbone {part.model_type}', _size(tower)
     yield 'projector', _size(model.projector) + _size(model.camera_projection)
     yield f'decoder {model.config.text_config.model_type}', _size(model.language_model)
 
@@ -114,27 +114,31 @@ def _plan_stage(
     tokens = model.config.tokens_per_image
     if not encodes:
         tokens += 1 + TOKENS_PER_QUESTION * config.questions_per_image
-    per_view = 0.0
-    if encodes or config.train_vision:
-        per_view += sum(_tower_bytes(tower.config, model.config) for tower in model.vision_towers)
+    per_view = _vision_bytes(model.config) if encodes or config.train_vision else 0.0
     if not encodes:
-        text = model.config.text_config
-        whole = _layer_bytes(tokens, text.hidden_size, text.num_attention_heads)
-        kept = 2 * tokens * text.hidden_size if config.recompute else whole
-        # One layer at a time is computed again.
-        per_view += text.num_hidden_layers * kept + (whole if config.recompute else 0)
+        per_view += _decoder_bytes(model.config.text_config, tokens, config.recompute)
     views = config.loop.batch
     return StagePlan(
         name, config.loop.steps, views, tokens, trained, state / GIB, views * per_view / GIB
     )
 
 
-def _tower_bytes(tower: Any, config: SpatialLLMConfig) -> float:
+def _vision_bytes(config: Any) -> float:
+    """Return what the backbones keep of one view for the backward pass."""
     tokens = config.image_rows * config.image_columns
-    return float(
-        tower.num_hidden_layers
-        * _layer_bytes(tokens, tower.hidden_size, tower.num_attention_heads)
-    )
+    layers = [
+        part.num_hidden_layers * _layer_bytes(tokens, part.hidden_size, part.num_attention_heads)
+        for part in config.vision_configs
+    ]
+    return float(sum(layers))
+
+
+def _decoder_bytes(text: Any, tokens: int, recompute: bool) -> float:
+    """Return what the decoder keeps; layers computed again keep what enters them, save one."""
+    whole = _layer_bytes(tokens, text.hidden_size, text.num_attention_heads)
+    if not recompute:
+        return float(text.num_hidden_layers * whole)
+    return float(text.num_hidden_layers * 2 * tokens * text.hidden_size + whole)
 
 
 def _layer_bytes(tokens: int, size: int, heads: int) -> float:

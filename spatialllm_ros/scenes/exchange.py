@@ -72,7 +72,7 @@ def write_llava(asked: Iterable[AskedImage], out: Path) -> int:
     for item in asked:
         name = f'images/{item.scene.scene_id}.png'
         (out / name).write_bytes(_png(item.rgb))
-        turns = []
+        turns: list[dict[str, str]] = []
         for record in item.records:
             mark = '' if turns else IMAGE_MARK
             turns.append({'from': 'human', 'value': mark + record.question})
