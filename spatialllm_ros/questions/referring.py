@@ -79,7 +79,7 @@ def draw_absent_phrase(
 
 
 def _applies(item: SceneObject, pattern: tuple[str, ...]) -> bool:
-    if 'size_word' in pattern and not item.size_word:
+    if any(name in pattern and not getattr(item, name) for name in ('size_word', 'colour')):
         return False
     return 'support' not in pattern or item.support in SUPPORT_WORDS
 

@@ -13,7 +13,7 @@ import numpy as np
 from spatialllm_ros.questions.balance import Balancer
 from spatialllm_ros.questions.generator import ABSENT, generate
 from spatialllm_ros.questions.question_types import metres
-from spatialllm_ros.schema import Mention, QuestionRecord, Scene
+from spatialllm_ros.schema import QuestionRecord, Scene
 
 ORIENTATION_TYPES = ('orientation_viewpoint', 'heading')
 ROAD_TYPES = (
@@ -56,7 +56,7 @@ def ask_annotated(
     made: list[QuestionRecord] = []
     for _ in range(ROUNDS):
         drawn = generate(floored, rng, balancer, per_scene - len(made), types=types)
-        made += [colourless(record) for record in drawn if is_founded(record)]
+        made += [record for record in drawn if is_founded(record)]
     return made
 
 
@@ -75,23 +75,3 @@ def is_founded(record: QuestionRecord) -> bool:
     """Whether a question names no absent object and its answer is exact."""
     is_present = all(mention.object_index != ABSENT for mention in record.mentions)
     return is_present and FARTHEST not in record.answer
-
-
-def colourless(record: QuestionRecord) -> QuestionRecord:
-    """Close the gaps that empty colours leave before the names of objects."""
-    text, at = '', 0
-    mentions = []
-    for mention in record.mentions:
-        phrase = record.question[mention.start : mention.end].strip()
-        text += record.question[at : mention.start]
-        if text.endswith(' a ') and phrase[0] in 'aeio':
-            text = text.removesuffix(' ') + 'n '
-        mentions.append(Mention(len(text), len(text) + len(phrase), mention.object_index))
-        text, at = text + phrase, mention.end
-    return replace(
-        record,
-        question=text + record.question[at:],
-        options=tuple(option.strip() for option in record.options),
-        answer=record.answer.strip(),
-        mentions=tuple(mentions),
-    )

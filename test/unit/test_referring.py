@@ -147,3 +147,9 @@ def test_absent_phrases_keep_to_the_categories_asked_for():
 def test_nothing_is_absent_where_all_is_there():
     objects = [thing('mug', colour) for colour in COLOURS]
     assert draw_absent_phrase(objects, np.random.default_rng(0), ['mug']) is None
+
+
+def test_an_object_without_a_colour_is_named_without_one():
+    plain = [thing('car', colour=''), thing('mug', colour='', size_word='small')]
+    assert phrases_for(plain, 0) == ['car', 'car on the floor']
+    assert phrases_for(plain, 1) == ['mug', 'small mug', 'mug on the floor']

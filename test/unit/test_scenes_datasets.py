@@ -14,7 +14,7 @@ from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.geometry import fit_letterbox, project
 from spatialllm_ros.questions import Balancer
 from spatialllm_ros.scenes.annotation import clipped_box, fitted_scene
-from spatialllm_ros.scenes.dataset_questions import ask_annotated, colourless
+from spatialllm_ros.scenes.dataset_questions import ask_annotated
 from spatialllm_ros.scenes.datasets import (
     ImportRequest,
     annotated_scenes,
@@ -25,7 +25,7 @@ from spatialllm_ros.scenes.import_report import ImportReport
 from spatialllm_ros.scenes.kitti import calibration, labelled
 from spatialllm_ros.scenes.licences import LICENCES, accepted
 from spatialllm_ros.scenes.shards import read_scenes
-from spatialllm_ros.schema import CameraModel, Mention, QuestionRecord, Scene
+from spatialllm_ros.schema import CameraModel, Scene
 
 ROOT = Path(__file__).parents[2]
 NAME = 'CC-BY-NC-SA-3.0'
@@ -164,18 +164,6 @@ def test_fitting_a_scene_moves_boxes_with_points():
     rays = np.array([[left - 319.5, top - 159.5, 500], [right - 319.5, bottom - 159.5, 500]])
     expected = project(fitted.camera, rays).reshape(4)
     assert fitted.objects[0].box_xyxy_px == pytest.approx(expected)
-
-
-def test_empty_colours_leave_no_gap():
-    made = QuestionRecord(
-        's', 'location_closer_to_camera', 'is a  aeroplane or the car nearer?',
-        (' aeroplane', 'car'), ' aeroplane', {}, (Mention(5, 15, 0), Mention(23, 26, 1)),
-    )  # fmt: skip
-    mended = colourless(made)
-    assert mended.question == 'is an aeroplane or the car nearer?'
-    assert (mended.options, mended.answer) == (('aeroplane', 'car'), 'aeroplane')
-    assert [mended.question[m.start : m.end] for m in mended.mentions] == ['aeroplane', 'car']
-    assert [m.object_index for m in mended.mentions] == [0, 1]
 
 
 def test_distances_beyond_what_answers_can_say_are_not_asked():
