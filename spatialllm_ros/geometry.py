@@ -220,3 +220,14 @@ def camera_token_features(camera: CameraModel, rows: int, columns: int) -> NDArr
         features[:, 6:9] = up
         features[:, 9] = 1
     return features
+
+
+def box_corners(centre: ArrayLike, size: ArrayLike, rotation: ArrayLike) -> Array:
+    """Return the corners (8, 3) of a box; corner i is at the far end of each axis set in i.
+
+    The bits of i, highest first, stand for the box's own x, y and z.
+    """
+    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    local: Array = signs * np.asarray(size, float) / 2
+    turned: Array = local @ np.asarray(rotation, float).T
+    return np.asarray(centre, float) + turned

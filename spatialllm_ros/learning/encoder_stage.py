@@ -34,11 +34,8 @@ class EncoderStage(nn.Module):
         for name, parameter in model.named_parameters():
             parameter.requires_grad = name.startswith('vision_towers.')
         self.probe = DenseProbe(sum(part.hidden_size for part in config.vision_configs))
-        rows, columns = config.image_rows, config.image_columns
-        centres = token_centres_px(2, 2, rows, columns)
-        self.register_buffer(
-            'positions', torch.tensor(centres + 0.5 - 1).float(), persistent=False
-        )
+        positions = token_positions(config.image_rows, config.image_columns)
+        self.register_buffer('positions', positions, persistent=False)
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the probing loss of a batch of views."""

@@ -167,7 +167,9 @@ def _load_start(module: nn.Module, recipe: Recipe, name: str, folder: Path) -> N
     if (folder / name / 'state.json').exists():
         return
     earlier = [s for s in STAGE_NAMES[: STAGE_NAMES.index(name)] if s in recipe.stages]
-    if recipe.start is not None and not (earlier and (folder / earlier[-1]).exists()):
+    if recipe.start is not None and not (
+        earlier and (folder / earlier[-1] / 'state.json').exists()
+    ):
         weights = _start_weights(recipe.start, module)
     elif earlier:
         weights = load_weights(folder / earlier[-1])

@@ -15,7 +15,6 @@ from spatialllm_ros import geometry, questions, relations
 from spatialllm_ros.learning.question_arrays import QuestionArrays, tokenise_questions
 from spatialllm_ros.learning.scene_arrays import SceneArrays, load_scene_arrays
 from spatialllm_ros.questions import Balancer, generate
-from spatialllm_ros.questions.vocabulary import build_tokenizer
 from spatialllm_ros.scenes.mirror import mirrored_scene
 from spatialllm_ros.schema import QuestionRecord, Scene
 
@@ -43,8 +42,7 @@ class AskedQuestions:
 
     def key(self, scenes: int) -> str:
         """Return what the questions depend on, the code that makes them included."""
-        words = '' if _is_own(self.tokenizer) else self.tokenizer.to_str()
-        return f'{self.split} {scenes} {self.per_view} {_code_digest()}{words}'
+        return f'{self.split} {scenes} {self.per_view} {_code_digest()} {self.tokenizer.to_str()}'
 
 
 def load_question_data(
@@ -87,11 +85,6 @@ def _views(scenes: Sequence[Scene], asked: AskedQuestions) -> Iterator[list[Ques
             # Ends in one: trailing zeros would not tell this stream from the world's own.
             rng = np.random.Generator(np.random.PCG64([index, view is not scene, 1]))
             yield generate(view, rng, balancer, asked.per_view, split=asked.split)
-
-
-def _is_own(tokenizer: Tokenizer) -> bool:
-    """Whether a tokenizer is the one that the hashed code makes."""
-    return bool(tokenizer.to_str() == build_tokenizer().to_str())
 
 
 def _code_digest() -> str:

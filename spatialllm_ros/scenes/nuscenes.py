@@ -36,12 +36,11 @@ from typing import Any
 import numpy as np
 
 from spatialllm_ros.errors import SceneError
-from spatialllm_ros.geometry import as_vec3
+from spatialllm_ros.geometry import as_vec3, box_corners
 from spatialllm_ros.questions.referring import assign_phrases
 from spatialllm_ros.scenes.annotation import (
     Array,
     annotated_object,
-    box_corners,
     camera_of_matrix,
     clipped_box,
     numbers,

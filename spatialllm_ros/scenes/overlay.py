@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from spatialllm_ros.geometry import project
+from spatialllm_ros.geometry import box_corners, project
 from spatialllm_ros.questions.generator import fill
 from spatialllm_ros.questions.phrasings import PHRASINGS
 from spatialllm_ros.questions.question_types import (
@@ -19,7 +19,7 @@ from spatialllm_ros.questions.question_types import (
     Candidate,
 )
 from spatialllm_ros.relations import Relation, scene_geometry
-from spatialllm_ros.scenes.annotation import NEAREST_M, box_corners
+from spatialllm_ros.scenes.annotation import NEAREST_M
 from spatialllm_ros.scenes.dataset_questions import FARTHEST, askable_types, with_floor
 from spatialllm_ros.scenes.datasets import fitted_image
 from spatialllm_ros.scenes.import_report import ImportReport

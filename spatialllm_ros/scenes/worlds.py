@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialllm_ros.geometry import as_vec3
+from spatialllm_ros.geometry import as_vec3, box_corners
 from spatialllm_ros.scenes.catalogue import CATEGORIES, Category
 from spatialllm_ros.scenes.unseen_shapes import UNSEEN_SHAPES
 from spatialllm_ros.schema import CameraModel, Vec3
@@ -96,9 +96,7 @@ class Placement:
 
     def corners_m(self) -> Array:
         """Return the eight corners (8, 3) of the object's box, world frame."""
-        signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-        local: Array = signs * self.size_m / 2
-        return self.centre_m + local @ self.rotation.T
+        return box_corners(self.centre_m, self.size_m, self.rotation)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from spatialllm_ros.evaluation.answerers import BlindAnswerer, SessionAnswerer
 from spatialllm_ros.evaluation.benchmarks.asking import ask_items
 from spatialllm_ros.evaluation.benchmarks.catalogue import BENCHMARKS
 from spatialllm_ros.evaluation.benchmarks.items import (
-    SkippedRow,
     TrueLength,
     TrueOption,
     TrueRegion,
@@ -24,6 +23,7 @@ from spatialllm_ros.evaluation.benchmarks.threedsrbench import parse_qid
 from spatialllm_ros.evaluation.circular import Variant
 from spatialllm_ros.geometry import guessed_camera
 from spatialllm_ros.runtime.session import EncodedFrame, SpatialSession
+from spatialllm_ros.scenes.import_report import Skipped
 from spatialllm_ros.schema import Answer, AnswerKind, Frame, LocatedObject, Query
 
 CAMERA = guessed_camera(100, 50, 1.0)
@@ -103,9 +103,9 @@ def test_bad_rows_are_named_and_the_rest_is_scored(tmp_path):
     assert len(report.skipped) == len(BAD)
     for number, (change, reason) in enumerate(BAD):
         qid = change.get('qid', f'{number:08d}')
-        own = [skip for skip in report.skipped if skip.row == f'row {number + 2} ({qid})']
+        own = [skip for skip in report.skipped if skip.where == f'row {number + 2} ({qid})']
         assert len(own) == 1, (change, report.skipped)
-        assert reason in own[0].reason
+        assert reason in own[0].why
     text = report.text()
     assert f'{len(BAD)} rows skipped' in text
     assert 'and 2 more' in text
@@ -116,7 +116,7 @@ def test_a_download_cut_short_costs_one_row(tmp_path):
     path.write_bytes(path.read_bytes()[:-300])
     whole, cut = BENCHMARKS['3dsrbench'].read(path)
     asked = ask_items(iter([whole, cut]), lambda *_: [said(choice=1)], lambda *_: [said()])
-    assert [skip.row for skip in asked.skipped] == ['row 2 (VIN6MS3J-1)']
+    assert [skip.where for skip in asked.skipped] == ['row 2 (VIN6MS3J-1)']
     assert [trial.is_right for trial in asked.seen] == [True]
 
 
@@ -161,7 +161,7 @@ def test_robospatial_home_asks_for_yes_no_and_places(tmp_path):
     assert (closed.query, closed.truth) == (Query('Can it fit?', ('yes', 'no')), TrueOption(1))
     assert place.query == Query('Pinpoint the free space.')
     assert place.truth == TrueRegion(((0.2, 0.2), (0.6, 0.2), (0.6, 0.8), (0.2, 0.8)))
-    assert [skip.row for skip in skipped if isinstance(skip, SkippedRow)] == [
+    assert [skip.where for skip in skipped if isinstance(skip, Skipped)] == [
         'entry 2', 'entry 3', 'entry 4', 'entry 5',
     ]  # fmt: skip
 
@@ -181,7 +181,7 @@ def test_q_spatial_lengths_come_in_many_units(tmp_path):
     half, ten_feet, *skipped = BENCHMARKS['q-spatial'].read(path)
     assert half.truth == TrueLength(0.5)
     assert ten_feet.truth.length_m == pytest.approx(3.048)
-    assert [skip.row for skip in skipped] == ['line 3', 'line 4', 'line 5', 'line 6']
+    assert [skip.where for skip in skipped] == ['line 3', 'line 4', 'line 5', 'line 6']
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from PIL import Image
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.geometry import fit_letterbox, project
 from spatialllm_ros.questions import Balancer
+from spatialllm_ros.runtime.preprocess import letterbox
 from spatialllm_ros.scenes.annotation import clipped_box, fitted_scene
 from spatialllm_ros.scenes.dataset_questions import ask_annotated
 from spatialllm_ros.scenes.datasets import (
@@ -186,3 +187,14 @@ def test_boxes_are_clipped_to_the_image():
     assert share == pytest.approx(60 / 110)
     assert clipped_box(camera, points + np.array([5, 0, 0])) is None
     assert clipped_box(camera, points - np.array([0, 0, 0.95])) is None
+
+
+@pytest.mark.parametrize('size_px', [(640, 320), (96, 200)])
+def test_images_are_letterboxed_as_the_run_time_does(tmp_path, size_px):
+    width, height = size_px
+    rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(rgb).save(tmp_path / 'image.png')
+    camera = CameraModel(width, height, 500.0, 500.0, (width - 1) / 2, (height - 1) / 2)
+    scene = Scene('s', str(tmp_path / 'image.png'), camera, (), 'kitti', NAME)
+    expected = letterbox(rgb, fit_letterbox(width, height, 192, 144))
+    assert np.array_equal(fitted_image(scene, (192, 144)).image, expected)

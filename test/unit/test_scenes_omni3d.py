@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from spatialllm_ros.errors import SceneError
+from spatialllm_ros.geometry import box_corners
 from spatialllm_ros.questions import Balancer
-from spatialllm_ros.scenes.annotation import box_corners
 from spatialllm_ros.scenes.dataset_questions import ask_annotated
 from spatialllm_ros.scenes.import_report import ImportReport
 from spatialllm_ros.scenes.omni3d import read_omni3d

@@ -8,11 +8,12 @@ from itertools import groupby
 
 from spatialllm_ros.errors import ImageError, SpatialLLMError
 from spatialllm_ros.evaluation.answerers import Answerer
-from spatialllm_ros.evaluation.benchmarks.items import BenchmarkItem, Items, SkippedRow
+from spatialllm_ros.evaluation.benchmarks.items import BenchmarkItem, Items
 from spatialllm_ros.evaluation.circular import Trial
 from spatialllm_ros.geometry import guessed_camera
 from spatialllm_ros.runtime.image_conversion import MAX_SIDE_PX, rgb_from_file
 from spatialllm_ros.runtime.recordings import ASSUMED_FOV_RAD
+from spatialllm_ros.scenes.import_report import Skipped
 from spatialllm_ros.schema import Frame
 
 
@@ -22,7 +23,7 @@ class Asked:
 
     seen: list[Trial] = field(default_factory=list)
     blind: list[Trial] = field(default_factory=list)
-    skipped: list[SkippedRow] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
 
 
 def ask_items(
@@ -43,7 +44,7 @@ def ask_items(
         try:
             frame = _frame(image, fov_rad)
         except ImageError as error:
-            asked.skipped += [SkippedRow(item.row, str(error)) for item in together]
+            asked.skipped += [Skipped(item.row, str(error)) for item in together]
             continue
         asked.seen += _trials(together, frame, answerer)
         asked.blind += _trials(together, frame, blind)
@@ -52,7 +53,7 @@ def ask_items(
 
 def _readable(items: Items, asked: Asked) -> Iterator[BenchmarkItem]:
     for item in items:
-        if isinstance(item, SkippedRow):
+        if isinstance(item, Skipped):
             asked.skipped.append(item)
         else:
             yield item

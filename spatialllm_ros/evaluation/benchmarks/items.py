@@ -13,6 +13,7 @@ import numpy as np
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.evaluation.circular import Variant
 from spatialllm_ros.runtime.answers import METRES
+from spatialllm_ros.scenes.import_report import Skipped
 from spatialllm_ros.schema import Answer, CameraModel, Query
 
 FACTOR = 2.0
@@ -99,15 +100,7 @@ class BenchmarkItem:
     row: str = ''
 
 
-@dataclass(frozen=True)
-class SkippedRow:
-    """A row that cannot be asked, and why."""
-
-    row: str
-    reason: str
-
-
-Items = Iterator[BenchmarkItem | SkippedRow]
+Items = Iterator[BenchmarkItem | Skipped]
 Row = TypeVar('Row')
 
 
@@ -118,10 +111,10 @@ def read_rows(rows: Iterable[tuple[str, Row]], parse: Callable[[Row], BenchmarkI
         try:
             item = parse(row)
         except (ConfigError, OSError) as error:
-            yield SkippedRow(where, str(error))
+            yield Skipped(where, str(error))
             continue
         if item.variant in seen:
-            yield SkippedRow(where, 'expected each way to ask a question once, found it again')
+            yield Skipped(where, 'expected each way to ask a question once, found it again')
             continue
         seen.add(item.variant)
         yield replace(item, row=where)

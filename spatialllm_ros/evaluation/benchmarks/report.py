@@ -11,9 +11,9 @@ from statistics import median
 
 from spatialllm_ros.evaluation.benchmarks.asking import Asked
 from spatialllm_ros.evaluation.benchmarks.catalogue import BENCHMARKS
-from spatialllm_ros.evaluation.benchmarks.items import SkippedRow
 from spatialllm_ros.evaluation.circular import Trial, VariantScores, variant_scores
 from spatialllm_ros.evaluation.report import finite
+from spatialllm_ros.scenes.import_report import Skipped
 
 SHOWN_ROWS = 10
 
@@ -37,7 +37,7 @@ class BenchmarkReport:
     seen: VariantScores
     blind: VariantScores
     median_relative_error: dict[str, float]
-    skipped: list[SkippedRow]
+    skipped: list[Skipped]
 
     def to_json(self) -> str:
         """Return the scores as JSON, which has no NaN: there it says null."""
@@ -59,7 +59,7 @@ class BenchmarkReport:
             f'{asked} rows asked, {unanswered} of them left unanswered (wrong), '
             f'{len(self.skipped)} rows skipped (not counted)'
         )
-        lines += [f'  {skip.row}: {skip.reason}' for skip in self.skipped[:SHOWN_ROWS]]
+        lines += [f'  {skip.where}: {skip.why}' for skip in self.skipped[:SHOWN_ROWS]]
         if len(self.skipped) > SHOWN_ROWS:
             lines.append(f'  and {len(self.skipped) - SHOWN_ROWS} more')
         return '\n'.join(lines)
