@@ -37,7 +37,7 @@ def test_scores_are_printed_and_written(table, tmp_path, monkeypatch, capsys):
     run_script(monkeypatch, 'random', '3dsrbench', table, '--json', path)
     found = json.loads(path.read_text())
     assert found['rows'] == {'height_higher': 2}
-    assert [skip['row'] for skip in found['skipped']] == ['row 3 (OTHERONE)']
+    assert [skip['where'] for skip in found['skipped']] == ['row 3 (OTHERONE)']
     share = found['seen']['types']['height_higher']['plain']['share']
     assert share in (0, 0.5, 1)
     printed = capsys.readouterr().out
