@@ -12,7 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from spatialllm_ros.geometry import project
-from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
+from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS, Category
+from spatialllm_ros.scenes.unseen_shapes import UNSEEN_SHAPES
+from spatialllm_ros.scenes.varied_shapes import varied_shape
 from spatialllm_ros.scenes.world_styles import TRAINED, Range, WorldStyle
 from spatialllm_ros.scenes.worlds import (
     LARGE_ABOVE,
@@ -199,8 +201,16 @@ class _Builder:
             category = self.placements[int(rng.integers(len(self.placements)))].category
         low, high = ((0.72, SMALL_BELOW), (0.92, 1.09), (LARGE_ABOVE, 1.34))[int(rng.integers(3))]
         scale = float(rng.uniform(low + 0.005, high - 0.005))
-        unseen = self.style.has_unseen_shapes
-        return Placement(category, colour, scale, (0.0, 0.0, 0.0), 0.0, 'floor', unseen)
+        shape = self._draw_shape(category)
+        return Placement(category, colour, scale, (0.0, 0.0, 0.0), 0.0, 'floor', shape)
+
+    def _draw_shape(self, category: str) -> Category | None:
+        """Return a build other than the catalogue's, where the style wants one."""
+        if self.style.has_unseen_shapes:
+            return UNSEEN_SHAPES[category]
+        varied = self.style.varied_share
+        is_varied = varied > 0 and self.rng.random() < varied
+        return varied_shape(category, self.rng) if is_varied else None
 
     def _somewhere(self, nearest: float = NEAREST_M, farthest: float = FARTHEST_M) -> Vec3:
         """Return a floor point inside the camera's horizontal field of view."""

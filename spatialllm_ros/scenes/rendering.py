@@ -12,6 +12,7 @@ from tqdm import tqdm
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.scenes.shards import shard_path, write_shard
 from spatialllm_ros.scenes.simulated import SceneSimulator
+from spatialllm_ros.scenes.world_styles import TRAINED, VARIED
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, VALIDATION_SEEDS
 
 SPLIT_SEEDS = {
@@ -107,5 +108,6 @@ def _render_shard(job: tuple[RenderRequest, int]) -> int:
     size = (request.width_px, request.height_px)
     if size not in _simulators:
         _simulators[size] = SceneSimulator(*size)
-    rendered = (_simulators[size].render(seed) for seed in _seeds(request, index))
+    style = VARIED if request.split == 'train' else TRAINED
+    rendered = (_simulators[size].render(seed, style) for seed in _seeds(request, index))
     return write_shard(request.folder, index, rendered)

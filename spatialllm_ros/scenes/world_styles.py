@@ -1,6 +1,7 @@
-"""The ranges that worlds are drawn from: what training shows, and sets that go beyond it.
+"""The ranges that worlds are drawn from: the known ones, and sets that go beyond them.
 
-Each set beyond changes one thing, so that a score on it says what the model does not stand.
+Training shows the known worlds with most objects in varied builds. Each set beyond changes one
+thing, so that a score on it says what the model does not stand.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class WorldStyle:
-    """What a world is drawn from; the defaults are the training worlds.
+    """What a world is drawn from; the defaults are the known worlds.
 
     Attributes:
         hfov_deg: ranges of the horizontal field of view, one of which is chosen first; likewise
@@ -24,7 +25,8 @@ class WorldStyle:
         floor_brightness, wall_brightness: from black 0 to white 1.
         surface_tint: how far a surface's colour strays from grey.
         light_tilt_deg: of the light's direction from straight down.
-        has_unseen_shapes: build objects otherwise than the catalogue does.
+        varied_share: how many objects are built otherwise than the catalogue does, at random.
+        has_unseen_shapes: use the builds that are kept for tests.
     """
 
     hfov_deg: tuple[Range, ...] = ((48, 75),)
@@ -39,12 +41,16 @@ class WorldStyle:
     light_tilt_deg: Range = (20, 55)
     light_strength: Range = (0.25, 0.45)
     ambient_strength: Range = (0.35, 0.50)
+    varied_share: float = 0.0
     has_unseen_shapes: bool = False
 
 
 TRAINED = WorldStyle()
+VARIED = WorldStyle(varied_share=0.6)
+"""What training worlds are drawn from; the known ones are among them."""
 STYLES: dict[str, WorldStyle] = {
     'trained': TRAINED,
+    'varied': VARIED,
     'lenses': WorldStyle(hfov_deg=((38, 45), (80, 95))),
     'cameras': WorldStyle(camera_height_m=((0.4, 0.6), (2.1, 2.6)), roll_deg=(12, 25)),
     'rooms': WorldStyle(
@@ -59,4 +65,4 @@ STYLES: dict[str, WorldStyle] = {
     'crowds': WorldStyle(counts=(9, 12), count_shares=(0.25,) * 4),
     'shapes': WorldStyle(has_unseen_shapes=True),
 }
-"""Sets of worlds by name; no training set may be drawn from any but the first."""
+"""Sets of worlds by name; no training set may be drawn from any but the first two."""

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from spatialllm_ros.geometry import as_vec3, box_corners
 from spatialllm_ros.scenes.catalogue import CATEGORIES, Category
-from spatialllm_ros.scenes.unseen_shapes import UNSEEN_SHAPES
 from spatialllm_ros.schema import CameraModel, Vec3
 
 Array = NDArray[np.float64]
@@ -47,7 +46,7 @@ class Placement:
     """An object in the world: the middle of its base, and the yaw of its front about z.
 
     Attributes:
-        is_unseen: built otherwise than training shows.
+        shape: what it is built of; the catalogue's build of its category by default.
     """
 
     category: str
@@ -56,12 +55,12 @@ class Placement:
     base_m: Vec3
     yaw_rad: float
     support: str
-    is_unseen: bool = False
+    shape: Category | None = None
 
     @property
     def build(self) -> Category:
         """What it is built of."""
-        return (UNSEEN_SHAPES if self.is_unseen else CATEGORIES)[self.category]
+        return self.shape or CATEGORIES[self.category]
 
     @property
     def size_m(self) -> Array:

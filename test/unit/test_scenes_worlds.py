@@ -8,8 +8,10 @@ import pytest
 from spatialllm_ros.geometry import project
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
 from spatialllm_ros.scenes.layout import sample_world
+from spatialllm_ros.scenes.other_shapes import OTHER_SHAPES
 from spatialllm_ros.scenes.primitives import Part, box, cylinder, ellipsoid, extent
 from spatialllm_ros.scenes.unseen_shapes import UNSEEN_SHAPES
+from spatialllm_ros.scenes.varied_shapes import varied_shape
 from spatialllm_ros.scenes.world_styles import STYLES
 from spatialllm_ros.scenes.worlds import (
     HELD_OUT_SEEDS,
@@ -35,7 +37,8 @@ def _solid(part: Part) -> tuple:
     return (part.shape, part.role, tuple(spread), np.round(part.centre_m, 6).tolist())
 
 
-BUILDS = [*CATEGORIES.values(), *UNSEEN_SHAPES.values()]
+VARIED = [varied_shape(name, np.random.default_rng(0)) for name in CATEGORIES]
+BUILDS = [*CATEGORIES.values(), *OTHER_SHAPES.values(), *UNSEEN_SHAPES.values(), *VARIED]
 each_build = pytest.mark.parametrize('build', BUILDS, ids=lambda build: build.name)
 
 
@@ -52,8 +55,8 @@ def test_every_object_is_its_own_mirror_image(build):
 def test_every_object_stands_on_the_floor(build):
     low, high = build.bounds_m
     assert abs(low[2]) < 0.02
-    assert np.all(high - low > 0.2)
-    assert np.all(high - low < 1.3)
+    assert np.all(high - low > 0.08)
+    assert np.all(high - low < 1.5)
 
 
 def test_extent_of_hand_made_parts():
@@ -156,8 +159,9 @@ def test_placement_centre_follows_yaw():
 def test_every_category_has_a_build_that_training_never_shows():
     assert UNSEEN_SHAPES.keys() == CATEGORIES.keys()
     for name, build in UNSEEN_SHAPES.items():
-        assert build.parts != CATEGORIES[name].parts
-        assert not np.allclose(build.size_m, CATEGORIES[name].size_m, atol=0.02)
+        for shown in (CATEGORIES[name], OTHER_SHAPES[name]):
+            assert build.parts != shown.parts
+            assert not np.allclose(build.size_m, shown.size_m, atol=0.02)
 
 
 def hfov_deg(world: World) -> float:
@@ -184,5 +188,8 @@ def test_each_set_leaves_the_training_ranges_in_its_own_way():
     assert not trained_textures & {world.room.floor_texture for world in worlds['rooms']}
     counts = {name: np.mean([len(w.placements) for w in own]) for name, own in worlds.items()}
     assert counts['crowds'] > counts['trained'] + 3
-    assert all(item.is_unseen for world in worlds['shapes'] for item in world.placements)
-    assert not any(item.is_unseen for world in worlds['trained'] for item in world.placements)
+    shapes = {n: [i.shape for w in own for i in w.placements] for n, own in worlds.items()}
+    assert all(shape in UNSEEN_SHAPES.values() for shape in shapes['shapes'])
+    assert not any(shapes['trained'])
+    assert not any(shape in UNSEEN_SHAPES.values() for shape in shapes['varied'])
+    assert 0.5 < np.mean([shape is not None for shape in shapes['varied']]) < 0.7
