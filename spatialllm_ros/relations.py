@@ -45,6 +45,11 @@ PARALLEL_DEG, PERPENDICULAR_DEG = 22.0, 65.0
 SAME_DEG, DIFFERENT_DEG = 32.0, 75.0
 TOO_CLOSE_M = 0.35
 """Directions to something nearer than this are not asked: the objects' extents decide them."""
+HIT_REACH, MISS_REACH, MISS_GAP_M = 0.6, 1.4, 0.2
+"""Things in motion hit if their centres pass within this share of both radii together, and miss
+beyond that share and this gap."""
+HORIZON_M = 6.0
+"""A collision after a longer way than this is not asked about."""
 
 
 @dataclass(frozen=True)
@@ -231,6 +236,64 @@ def _side(angle_rad: float) -> str:
     degrees = math.degrees(angle_rad)
     quarter = round(degrees / 90)
     return SIDES[quarter % 4] if abs(degrees - 90 * quarter) <= QUARTER_MARGIN_DEG else AMBIGUOUS
+
+
+def in_the_way(g: SceneGeometry, a: int, b: int) -> Relation:
+    """Whether a hits b (``yes`` or ``no``) if a goes straight ahead and b stays."""
+    return _meeting(g, a, b, velocity=-g.fronts[a])
+
+
+def collision(g: SceneGeometry, a: int, b: int) -> Relation:
+    """Whether a and b hit (``yes`` or ``no``) if both go straight ahead, equally fast."""
+    _front_of(g, b)
+    return _meeting(g, a, b, velocity=g.fronts[b] - g.fronts[a])
+
+
+def _meeting(g: SceneGeometry, a: int, b: int, velocity: Array) -> Relation:
+    """Say whether b meets a when it moves with a velocity as a sees it; a's own speed is one."""
+    _front_of(g, a)
+    apart_m = (g.positions_m[b] - g.positions_m[a])[:2]
+    rate = float(velocity @ velocity)
+    way_m = max(0.0, -float(apart_m @ velocity) / rate) if rate > 1e-6 else 0.0
+    miss_m = float(np.hypot(*(apart_m + way_m * velocity)))
+    reach_m = float(g.radii_m[a] + g.radii_m[b])
+    numbers = {'log_miss': math.log((miss_m + 0.1) / reach_m), 'way_3m': min(way_m, HORIZON_M) / 3}
+    level_m = abs(float(g.positions_m[a, 2] - g.positions_m[b, 2]))
+    if level_m > float(g.half_heights_m[a] + g.half_heights_m[b]) or way_m > HORIZON_M:
+        return Relation(AMBIGUOUS, numbers)
+    if way_m > 0 and miss_m < HIT_REACH * reach_m:
+        return Relation('yes', numbers)
+    return Relation('no' if miss_m > MISS_REACH * reach_m + MISS_GAP_M else AMBIGUOUS, numbers)
+
+
+def camera_moves(g: SceneGeometry, a: int, b: int) -> Relation:
+    """Whether b is to the ``left`` or ``right`` of a camera that has moved straight to a."""
+    there = g.positions_m[a, :2]
+    return _side_on_the_way(there, there, g.positions_m[b, :2])
+
+
+def object_moves(g: SceneGeometry, a: int, b: int, c: int) -> Relation:
+    """Whether c is to the ``left`` or ``right`` of a after it has moved straight to b."""
+    start, there, seen = (g.positions_m[i, :2] for i in (a, b, c))
+    return _side_on_the_way(there - start, there, seen)
+
+
+def object_turns(g: SceneGeometry, a: int, b: int, c: int) -> Relation:
+    """Whether c is to the ``left`` or ``right`` of a after it has turned to face b."""
+    stand, faced, seen = (g.positions_m[i, :2] for i in (a, b, c))
+    return _side_on_the_way(faced - stand, stand, seen)
+
+
+def _side_on_the_way(way_m: Array, stand_m: Array, seen_m: Array) -> Relation:
+    """Say on which side something is seen from a stand, looking along a way; all (2,)."""
+    to_m = seen_m - stand_m
+    way, distance_m = float(np.hypot(*way_m)), float(np.hypot(*to_m))
+    if min(way, distance_m) < TOO_CLOSE_M:
+        return Relation(AMBIGUOUS)
+    front = float(way_m @ to_m) / (way * distance_m)
+    left = float(way_m[0] * to_m[1] - way_m[1] * to_m[0]) / (way * distance_m)
+    label = _sign(left, 'left', 'right')
+    return Relation(label, {'front_cosine': front, 'left_cosine': left})
 
 
 def closer_to(g: SceneGeometry, a: int, b: int, c: int) -> Relation:

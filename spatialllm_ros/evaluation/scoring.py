@@ -13,6 +13,7 @@ from statistics import median
 
 from spatialllm_ros.errors import AnswerParseError
 from spatialllm_ros.evaluation.confidence_interval import Interval, wilson
+from spatialllm_ros.questions.question_types import QUESTION_TYPES, Metric
 from spatialllm_ros.runtime.answers import DEGREES, METRES, ParsedAnswer, parse_answer
 from spatialllm_ros.schema import Answer, AnswerKind, QuestionRecord
 
@@ -80,12 +81,9 @@ def judge(record: QuestionRecord, answer: Answer) -> Judged:
         index = answer.choice
         is_right = index is not None and record.options[index] == record.answer
         return Judged(record, text, is_right, confidence)
-    if record.type == 'locate':
-        return _judge_place(record, text, confidence)
-    if record.type in ('distance_to_camera', 'distance_between', 'height_above_floor'):
-        return _judge_length(record, text, confidence)
-    if record.type == 'heading':
-        return _judge_heading(record, text, confidence)
+    by_metric = _JUDGES.get(QUESTION_TYPES[record.type].metric)
+    if by_metric is not None:
+        return by_metric(record, text, confidence)
     return Judged(record, text, text == record.answer, confidence)
 
 
@@ -108,6 +106,13 @@ def _judge_place(record: QuestionRecord, text: str, confidence: float) -> Judged
     said, true = _place(text), _place(record.answer)
     error = math.hypot(said[0] - true[0], (said[1] - true[1]) * 0.75) / 100
     return Judged(record, text, error <= CENTRE_TOLERANCE, confidence, error)
+
+
+_JUDGES = {
+    Metric.LENGTH: _judge_length,
+    Metric.ANGLE: _judge_heading,
+    Metric.PLACE: _judge_place,
+}
 
 
 def _number(text: str, unit: str) -> float:

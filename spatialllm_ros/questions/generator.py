@@ -9,19 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from spatialllm_ros.questions.balance import Balancer, Check
+from spatialllm_ros.questions.candidates import AskableScene, Candidate, askable
 from spatialllm_ros.questions.phrasings import PHRASINGS
-from spatialllm_ros.questions.question_types import (
-    QUESTION_TYPES,
-    YES_NO,
-    AskableScene,
-    Candidate,
-    QuestionType,
-    askable,
-)
+from spatialllm_ros.questions.question_types import QUESTION_TYPES, YES_NO, QuestionType
 from spatialllm_ros.questions.referring import (
     draw_absent_phrase,
     draw_phrase,
-    is_plain,
     phrases_for,
 )
 from spatialllm_ros.scenes.catalogue import CATEGORIES
@@ -118,8 +111,7 @@ class _SceneQuestions:
 
     def _phrases(self, kind: QuestionType, index: int) -> list[str]:
         """Return the phrases that may name an object in a type of question."""
-        own = self._phrased[index]
-        return [phrase for phrase in own if is_plain(phrase)] if kind.is_plain else own
+        return [phrase for phrase in self._phrased[index] if kind.may_name(phrase)]
 
     def _draw_candidate(self, kind: QuestionType) -> Candidate | None:
         """Return a candidate that keeps the answers balanced, the wanted answer drawn first."""
@@ -163,7 +155,7 @@ class _SceneQuestions:
         has_front = objects[named[role][1]].has_front
         alike = [name for name, own in CATEGORIES.items() if own.has_front == has_front]
         phrase = draw_absent_phrase(objects, self.rng, alike)
-        if phrase is None:
+        if phrase is None or not kind.may_name(phrase):
             return None
         record = self._worded(kind, {**named, role: (phrase, ABSENT)}, 'a', {})
         return replace(record, answer=absent_answer(phrase))

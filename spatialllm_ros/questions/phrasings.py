@@ -7,26 +7,8 @@ training wordings use.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Phrasings:
-    """The wordings of one type.
-
-    Attributes:
-        train: wordings for training, ``evaluation``: those kept for evaluation.
-        reversed_words: a wording that holds one of these asks for the opposite.
-    """
-
-    train: tuple[str, ...]
-    evaluation: tuple[str, ...]
-    reversed_words: tuple[str, ...] = ()
-
-    def is_reversed(self, wording: str) -> bool:
-        """Whether a wording asks for the opposite of the relation."""
-        return any(word in wording for word in self.reversed_words)
-
+from spatialllm_ros.questions.step_phrasings import STEP_PHRASINGS
+from spatialllm_ros.questions.wordings import Phrasings
 
 PHRASINGS: dict[str, Phrasings] = {
     'height_higher': Phrasings(
@@ -317,4 +299,5 @@ PHRASINGS: dict[str, Phrasings] = {
         ),
         ('how many {a} are in view?', 'how many {a} are there in view?'),
     ),
+    **STEP_PHRASINGS,
 }

@@ -1,58 +1,40 @@
-"""The table of question types: how each finds what it can ask in a scene, and the true answer.
-
-An entry's ``candidates`` yields every way the question can be asked of a scene whose answer is
-clear. Roles a, b, c are the places of the phrases in the wordings.
-"""
+"""The table of question types: family, options, metric, and how each finds what it can ask."""
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 
-import numpy as np
-
 from spatialllm_ros import relations
-from spatialllm_ros.geometry import project
-from spatialllm_ros.relations import Relation, SceneGeometry
-from spatialllm_ros.schema import Scene
-
-MIN_VISIBILITY, MIN_SIZE_PX = 0.35, 10
-"""An object is asked about if this share and so many pixels of it (of 192 wide) are seen."""
-MIN_FRONT_VISIBILITY, MIN_FRONT_SIZE_PX = 0.50, 26
-"""Likewise for questions about which way it faces."""
-REFERENCE_WIDTH_PX = 192
+from spatialllm_ros.questions import candidates
+from spatialllm_ros.questions.candidates import AskableScene, Candidate, Candidates
+from spatialllm_ros.questions.referring import is_any, is_colourless, is_plain
+from spatialllm_ros.scenes.catalogue import COLOURS
 
 YES_NO = ('yes', 'no')
+LEFT_RIGHT = ('left', 'right')
 FOUR_SIDES = ('front', 'back', 'left', 'right')
 
 
-@dataclass(frozen=True)
-class AskableScene:
-    """A scene prepared for asking.
+class Family(Enum):
+    """The paper's three families of 3D questions, and those that a flat image answers."""
 
-    Attributes:
-        named: indices of objects seen well enough that words single out.
-        fronted: those of them whose front can be seen well enough.
-    """
-
-    scene: Scene
-    geometry: SceneGeometry
-    named: tuple[int, ...]
-    fronted: tuple[int, ...]
+    DISTANCE = 'distance'
+    ORIENTATION = 'orientation'
+    REASONING = 'spatial reasoning'
+    CONTROL = '2D control'
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One way to ask: the objects in the roles a, b, c, and the relation that holds."""
+class Metric(Enum):
+    """What an answer is judged by, where it is not one of a few options."""
 
-    roles: tuple[int, ...]
-    relation: Relation
-
-
-Candidates = Callable[[AskableScene], Iterator[Candidate]]
+    CHOICE = 'share of right options'
+    LENGTH = 'relative error of a length'
+    ANGLE = 'error of an angle'
+    PLACE = 'distance of a place in the image, as a share of its width'
+    WORDS = 'share of equal words'
 
 
 @dataclass(frozen=True)
@@ -60,149 +42,27 @@ class QuestionType:
     """One entry of the table.
 
     Attributes:
+        family: what kind of reasoning it asks for.
         options: the closed answers in the question's words; empty where they are not fixed.
         names_objects: the closed answers are the phrases of a and b, the labels ``a`` and ``b``.
-        is_plain: phrases may not speak of size or support, which would give the answer away.
+        may_name: whether a phrase may name its objects; some would give the answer away.
+        metric: what its answers are judged by.
         weight: how often the type is asked, relative to the others.
     """
 
     name: str
+    family: Family
     candidates: Candidates
     options: tuple[str, ...] = ()
     names_objects: bool = False
-    is_plain: bool = False
+    may_name: Callable[[str], bool] = is_any
+    metric: Metric = Metric.CHOICE
     weight: float = 1.2
 
     @property
     def is_closed(self) -> bool:
         """Whether the answer is one of a few options."""
         return self.names_objects or bool(self.options)
-
-
-def askable(scene: Scene, phrased: list[list[str]]) -> AskableScene:
-    """Prepare a scene; ``phrased`` holds each object's phrases."""
-    scale = scene.camera.width_px / REFERENCE_WIDTH_PX
-    named, fronted = [], []
-    for index, item in enumerate(scene.objects):
-        left, top, right, bottom = item.box_xyxy_px
-        size_px = max(right - left, bottom - top) / scale
-        if item.visibility < MIN_VISIBILITY or size_px < MIN_SIZE_PX or not phrased[index]:
-            continue
-        named.append(index)
-        if (
-            item.has_front
-            and item.visibility >= MIN_FRONT_VISIBILITY
-            and size_px >= MIN_FRONT_SIZE_PX
-        ):
-            fronted.append(index)
-    return AskableScene(scene, relations.scene_geometry(scene), tuple(named), tuple(fronted))
-
-
-def _clear(found: Iterator[Candidate]) -> Iterator[Candidate]:
-    return (item for item in found if not item.relation.is_ambiguous)
-
-
-def _unordered(relation: Callable[..., Relation], s: AskableScene) -> Iterator[Candidate]:
-    pairs = itertools.combinations(s.named, 2)
-    return _clear(Candidate(pair, relation(s.geometry, *pair)) for pair in pairs)
-
-
-def _ordered(relation: Callable[..., Relation], s: AskableScene) -> Iterator[Candidate]:
-    pairs = itertools.permutations(s.named, 2)
-    return _clear(Candidate(pair, relation(s.geometry, *pair)) for pair in pairs)
-
-
-def _from_front(relation: Callable[..., Relation], s: AskableScene) -> Iterator[Candidate]:
-    pairs = ((a, b) for a in s.fronted for b in s.named if a != b)
-    return _clear(Candidate(pair, relation(s.geometry, *pair)) for pair in pairs)
-
-
-def _both_fronts(relation: Callable[..., Relation], s: AskableScene) -> Iterator[Candidate]:
-    pairs = itertools.permutations(s.fronted, 2)
-    return _clear(Candidate(pair, relation(s.geometry, *pair)) for pair in pairs)
-
-
-def _third(
-    relation: Callable[..., Relation], needs_front: bool, s: AskableScene
-) -> Iterator[Candidate]:
-    """Yield a pair a, b compared by its relation to c."""
-    for c in s.fronted if needs_front else s.named:
-        for a, b in itertools.combinations(s.named, 2):
-            if c not in (a, b):
-                roles = (a, b, c)
-                found = Candidate(roles, relation(s.geometry, *roles))
-                if not found.relation.is_ambiguous:
-                    yield found
-
-
-def _single(
-    answer: Callable[[AskableScene, int], Relation], needs_front: bool, s: AskableScene
-) -> Iterator[Candidate]:
-    own = s.fronted if needs_front else s.named
-    return _clear(Candidate((a,), answer(s, a)) for a in own)
-
-
-def _side_seen(s: AskableScene, a: int) -> Relation:
-    return relations.side_seen(s.geometry, a)
-
-
-def _distance_to_camera(s: AskableScene, a: int) -> Relation:
-    distance_m = float(s.geometry.distances_m[a])
-    return Relation(metres(distance_m), {'log_distance': math.log(distance_m) - 1.19})
-
-
-def _distance_between(g: SceneGeometry, a: int, b: int) -> Relation:
-    apart_m = float(np.linalg.norm(g.positions_m[a] - g.positions_m[b]))
-    return Relation(metres(apart_m), {'apart_less_1_5m': (apart_m - 1.5) / 1.5})
-
-
-def _height_above_floor(s: AskableScene, a: int) -> Relation:
-    height_m = float(s.geometry.positions_m[a, 2])
-    return Relation(metres(height_m), {'height_less_half_m': height_m - 0.5})
-
-
-def _heading(s: AskableScene, a: int) -> Relation:
-    angle = float(s.geometry.azimuths_rad[a])
-    return Relation(
-        degrees(angle), {'azimuth_sin': math.sin(angle), 'azimuth_cos': math.cos(angle)}
-    )
-
-
-def _locate(s: AskableScene, a: int) -> Relation:
-    camera = s.scene.camera
-    u, v = project(camera, s.scene.objects[a].centre_optical_m)
-    column, row = (u + 0.5) / camera.width_px * 100, (v + 0.5) / camera.height_px * 100
-    if not (0 <= column <= 100 and 0 <= row <= 100):
-        return Relation(relations.AMBIGUOUS)
-    return _with_heading(s, a, f'column {column:.0f} row {row:.0f} {_distance_words(s, a)}')
-
-
-def _describe(s: AskableScene, a: int) -> Relation:
-    height = metres(float(s.geometry.positions_m[a, 2]))
-    return _with_heading(s, a, f'{_distance_words(s, a)} height {height}')
-
-
-def _distance_words(s: AskableScene, a: int) -> str:
-    return f'distance {metres(float(s.geometry.distances_m[a]))}'
-
-
-def _with_heading(s: AskableScene, a: int, words: str) -> Relation:
-    """Add the heading of an object with a front; it is ambiguous if the front is hardly seen."""
-    if not s.scene.objects[a].has_front:
-        return Relation(words)
-    if a not in s.fronted:
-        return Relation(relations.AMBIGUOUS)
-    return Relation(f'{words} heading {degrees(float(s.geometry.azimuths_rad[a]))}')
-
-
-def metres(length_m: float) -> str:
-    """Return a length as answers say it, to 0.1 m, from 0.0 to 19.9."""
-    return f'{min(max(length_m, 0.0), 19.9):.1f} m'
-
-
-def degrees(angle_rad: float) -> str:
-    """Return a heading as answers say it, in steps of ten degrees from 0 to 350."""
-    return f'{round(math.degrees(angle_rad) / 10) * 10 % 360} degrees'
 
 
 def _nothing(_: AskableScene) -> Iterator[Candidate]:
@@ -215,84 +75,177 @@ QUESTION_TYPES: dict[str, QuestionType] = {
     for entry in (
         QuestionType(
             'height_higher',
-            partial(_unordered, relations.higher),
+            Family.DISTANCE,
+            partial(candidates.unordered_pairs, relations.higher),
             names_objects=True,
-            is_plain=True,
+            may_name=is_plain,
         ),
         QuestionType(
             'location_above',
-            partial(_ordered, relations.directly_above),
+            Family.DISTANCE,
+            partial(candidates.ordered_pairs, relations.directly_above),
             YES_NO,
-            is_plain=True,
+            may_name=is_plain,
             weight=2.0,
         ),
         QuestionType(
             'location_closer_to_camera',
-            partial(_unordered, relations.closer_to_camera),
+            Family.DISTANCE,
+            partial(candidates.unordered_pairs, relations.closer_to_camera),
             names_objects=True,
-            is_plain=True,
+            may_name=is_plain,
         ),
         QuestionType(
             'location_next_to',
-            partial(_ordered, relations.next_to),
+            Family.DISTANCE,
+            partial(candidates.ordered_pairs, relations.next_to),
             YES_NO,
-            is_plain=True,
+            may_name=is_plain,
             weight=1.4,
         ),
         QuestionType(
             'orientation_in_front_of',
-            partial(_from_front, relations.in_front_of),
+            Family.ORIENTATION,
+            partial(candidates.pairs_from_front, relations.in_front_of),
             ('front', 'behind'),
         ),
         QuestionType(
             'orientation_on_the_left',
-            partial(_from_front, relations.on_the_left),
-            ('left', 'right'),
+            Family.ORIENTATION,
+            partial(candidates.pairs_from_front, relations.on_the_left),
+            LEFT_RIGHT,
         ),
         QuestionType(
-            'orientation_viewpoint', partial(_single, _side_seen, True), FOUR_SIDES, weight=3.0
+            'orientation_viewpoint',
+            Family.ORIENTATION,
+            partial(candidates.singles, candidates.side_seen, True),
+            FOUR_SIDES,
+            weight=3.0,
         ),
         QuestionType(
             'multi_object_closer_to',
-            partial(_third, relations.closer_to, False),
+            Family.DISTANCE,
+            partial(candidates.pairs_and_third, relations.closer_to, False),
             names_objects=True,
         ),
         QuestionType(
             'multi_object_facing',
-            partial(_third, relations.facing, True),
+            Family.REASONING,
+            partial(candidates.pairs_and_third, relations.facing, True),
             names_objects=True,
             weight=1.6,
         ),
         QuestionType(
             'multi_object_viewpoint_towards_object',
-            partial(_from_front, relations.side_towards),
+            Family.REASONING,
+            partial(candidates.pairs_from_front, relations.side_towards),
             FOUR_SIDES,
-            weight=1.8,
+            weight=2.2,
         ),
         QuestionType(
             'multi_object_parallel',
-            partial(_both_fronts, relations.parallel),
+            Family.ORIENTATION,
+            partial(candidates.pairs_of_fronts, relations.parallel),
             ('parallel', 'perpendicular'),
-            weight=2.2,
+            weight=2.6,
         ),
         QuestionType(
             'multi_object_same_direction',
-            partial(_both_fronts, relations.same_direction),
+            Family.ORIENTATION,
+            partial(candidates.pairs_of_fronts, relations.same_direction),
             ('same', 'different'),
-            weight=2.2,
+            weight=3.0,
         ),
         QuestionType(
-            'distance_to_camera', partial(_single, _distance_to_camera, False), weight=0.8
+            'distance_to_camera',
+            Family.DISTANCE,
+            partial(candidates.singles, candidates.distance_to_camera, False),
+            metric=Metric.LENGTH,
+            weight=0.8,
         ),
-        QuestionType('distance_between', partial(_unordered, _distance_between), weight=0.6),
         QuestionType(
-            'height_above_floor', partial(_single, _height_above_floor, False), weight=0.5
+            'distance_between',
+            Family.DISTANCE,
+            partial(candidates.unordered_pairs, candidates.distance_between),
+            metric=Metric.LENGTH,
+            weight=0.6,
         ),
-        QuestionType('heading', partial(_single, _heading, True), weight=0.8),
-        QuestionType('locate', partial(_single, _locate, False), weight=0.6),
-        QuestionType('describe', partial(_single, _describe, False), weight=0.4),
-        QuestionType('exist', _nothing, YES_NO, is_plain=True, weight=0.7),
-        QuestionType('count', _nothing, weight=0.6),
+        QuestionType(
+            'height_above_floor',
+            Family.DISTANCE,
+            partial(candidates.singles, candidates.height_above_floor, False),
+            metric=Metric.LENGTH,
+            weight=0.5,
+        ),
+        QuestionType(
+            'heading',
+            Family.ORIENTATION,
+            partial(candidates.singles, candidates.heading, True),
+            metric=Metric.ANGLE,
+            weight=0.8,
+        ),
+        QuestionType(
+            'locate',
+            Family.DISTANCE,
+            partial(candidates.singles, candidates.locate, False),
+            metric=Metric.PLACE,
+            weight=0.6,
+        ),
+        QuestionType(
+            'describe',
+            Family.REASONING,
+            partial(candidates.singles, candidates.describe, False),
+            metric=Metric.WORDS,
+            weight=0.4,
+        ),
+        QuestionType('exist', Family.CONTROL, _nothing, YES_NO, may_name=is_plain, weight=0.7),
+        QuestionType('count', Family.CONTROL, _nothing, metric=Metric.WORDS, weight=0.6),
+        QuestionType(
+            'reasoning_collision',
+            Family.REASONING,
+            partial(candidates.pairs_of_fronts, relations.collision),
+            YES_NO,
+            weight=1.0,
+        ),
+        QuestionType(
+            'reasoning_in_the_way',
+            Family.REASONING,
+            partial(candidates.pairs_from_front, relations.in_the_way),
+            YES_NO,
+            weight=0.7,
+        ),
+        QuestionType(
+            'reasoning_camera_moves',
+            Family.REASONING,
+            partial(candidates.ordered_pairs, relations.camera_moves),
+            LEFT_RIGHT,
+            weight=0.6,
+        ),
+        QuestionType(
+            'reasoning_object_moves',
+            Family.REASONING,
+            partial(candidates.triples, relations.object_moves),
+            LEFT_RIGHT,
+            weight=0.7,
+        ),
+        QuestionType(
+            'reasoning_object_turns',
+            Family.REASONING,
+            partial(candidates.triples, relations.object_turns),
+            LEFT_RIGHT,
+            weight=0.7,
+        ),
+        QuestionType(
+            'control_colour',
+            Family.CONTROL,
+            partial(candidates.singles, candidates.colour, False),
+            tuple(COLOURS),
+            may_name=is_colourless,
+            weight=0.4,
+        ),
+        QuestionType(
+            'control_image_side', Family.CONTROL, candidates.image_sides, LEFT_RIGHT, weight=0.4
+        ),
     )
 }
-"""Every question type by name, the twelve of 3DSRBench first."""
+"""Every question type by name: the twelve of 3DSRBench, others, multi-step and 2D control."""

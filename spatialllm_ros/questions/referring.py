@@ -43,9 +43,19 @@ def assign_phrases(objects: Sequence[SceneObject]) -> tuple[SceneObject, ...]:
     )
 
 
+def is_any(_: str) -> bool:
+    """Every phrase will do."""
+    return True
+
+
 def is_plain(phrase: str) -> bool:
     """Whether a phrase names only category and colour, which say nothing of size or height."""
     return not (set(phrase.split()) & {'small', 'large', 'on'})
+
+
+def is_colourless(phrase: str) -> bool:
+    """Whether a phrase names no colour."""
+    return not set(phrase.split()) & set(COLOURS)
 
 
 def draw_phrase(phrases: Sequence[str], rng: np.random.Generator) -> str:

@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from spatialllm_ros.questions.balance import Balancer
+from spatialllm_ros.questions.candidates import metres
 from spatialllm_ros.questions.generator import ABSENT, generate
-from spatialllm_ros.questions.question_types import metres
 from spatialllm_ros.schema import QuestionRecord, Scene
 
 ORIENTATION_TYPES = ('orientation_viewpoint', 'heading')

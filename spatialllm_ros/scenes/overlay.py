@@ -10,14 +10,10 @@ import cv2
 import numpy as np
 
 from spatialllm_ros.geometry import box_corners, project
+from spatialllm_ros.questions.candidates import MIN_VISIBILITY, AskableScene, Candidate
 from spatialllm_ros.questions.generator import fill
 from spatialllm_ros.questions.phrasings import PHRASINGS
-from spatialllm_ros.questions.question_types import (
-    MIN_VISIBILITY,
-    QUESTION_TYPES,
-    AskableScene,
-    Candidate,
-)
+from spatialllm_ros.questions.question_types import QUESTION_TYPES
 from spatialllm_ros.relations import Relation, scene_geometry
 from spatialllm_ros.scenes.annotation import NEAREST_M
 from spatialllm_ros.scenes.dataset_questions import FARTHEST, askable_types, with_floor

@@ -13,8 +13,8 @@ from spatialllm_ros.evaluation.scoring import TWELVE
 from spatialllm_ros.evaluation.variants import mirrored_frame, mirrored_record, rotated, views
 from spatialllm_ros.geometry import guessed_camera, project
 from spatialllm_ros.questions import QUESTION_TYPES, Balancer, generate
+from spatialllm_ros.questions.candidates import askable
 from spatialllm_ros.questions.phrasings import PHRASINGS
-from spatialllm_ros.questions.question_types import askable
 from spatialllm_ros.questions.referring import phrases_for
 from spatialllm_ros.runtime.session import EncodedFrame
 from spatialllm_ros.scenes.mirror import mirrored_scene

@@ -15,7 +15,7 @@ from spatialllm_ros.geometry import unit
 from spatialllm_ros.questions import QUESTION_TYPES, Balancer, generate
 from spatialllm_ros.questions.generator import plural
 from spatialllm_ros.runtime.answers import locate, parse_answer
-from spatialllm_ros.scenes.catalogue import CATEGORIES
+from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
 from spatialllm_ros.schema import CameraModel, Scene
 
 RELATIONS = {
@@ -31,6 +31,11 @@ RELATIONS = {
     'multi_object_viewpoint_towards_object': 'side_towards',
     'multi_object_parallel': 'parallel',
     'multi_object_same_direction': 'same_direction',
+    'reasoning_collision': 'collision',
+    'reasoning_in_the_way': 'in_the_way',
+    'reasoning_camera_moves': 'camera_moves',
+    'reasoning_object_moves': 'object_moves',
+    'reasoning_object_turns': 'object_turns',
 }
 FACING_ROLES = {
     'orientation_in_front_of': 'a',
@@ -41,6 +46,8 @@ FACING_ROLES = {
     'multi_object_same_direction': 'ab',
     'multi_object_facing': 'c',
     'heading': 'a',
+    'reasoning_collision': 'ab',
+    'reasoning_in_the_way': 'a',
 }
 PLAIN = (
     'height_higher',
@@ -252,6 +259,19 @@ def test_plain_questions_tell_neither_size_nor_place(asked):
     for _, record in of_type(asked, *PLAIN):
         for mention in record.mentions:
             assert not {'small', 'large', 'on'} & set(phrase_of(record, mention).split())
+
+
+def test_colours_and_sides_of_the_flat_image_are_those_of_the_scene(asked, read_back):
+    for scene, record in of_type(asked, 'control_colour'):
+        (mention,) = record.mentions
+        assert record.answer == scene.objects[mention.object_index].colour
+        assert record.answer not in record.question
+        assert not set(COLOURS) & set(phrase_of(record, mention).split())
+    for scene, record in of_type(asked, 'control_image_side'):
+        roles = read_back(record)[1]
+        directions = [scene.objects[roles[role].object_index].centre_optical_m for role in 'ab']
+        first, second = (x / z for x, _, z in directions)
+        assert record.answer == ('left' if first < second else 'right')
 
 
 def test_equal_generators_make_equal_questions(sampled_scene):

@@ -33,6 +33,13 @@ OTHERS = {
     'describe': 'a',
     'exist': 'a',
     'count': 'a',
+    'reasoning_collision': 'ab',
+    'reasoning_in_the_way': 'ab',
+    'reasoning_camera_moves': 'ab',
+    'reasoning_object_moves': 'abc',
+    'reasoning_object_turns': 'abc',
+    'control_colour': 'a',
+    'control_image_side': 'ab',
 }
 ROLES = {**BENCHMARK, **OTHERS}
 DIRECT, OPPOSITE = {'higher', 'closer', 'nearer', 'facing', 'face'}, {'lower', 'farther'}
@@ -95,9 +102,11 @@ def test_closed_questions_say_their_options_or_ask_for_a_side():
         for wording in chain(PHRASINGS[name].train, PHRASINGS[name].evaluation):
             words = set(split(wording))
             if kind.options == ('yes', 'no'):
-                assert words & {'is', 'are', 'do', 'does', 'can'}
+                assert words & {'is', 'are', 'do', 'does', 'can', 'would'}
             elif len(kind.options) == 4:
                 assert 'side' in words
+            elif len(kind.options) == 8:
+                assert 'colour' in words
             elif kind.options:
                 assert set(kind.options) <= words
 

@@ -185,6 +185,60 @@ def same_direction(a, b) -> str:
     return 'same' if turn <= 32 else 'different' if turn >= 75 else AMBIGUOUS
 
 
+def towards_deg(start, end) -> float:
+    return math.degrees(math.atan2(end[1] - start[1], end[0] - start[0]))
+
+
+def object_moves(a, b, c) -> str:
+    arrived = replace(b, yaw_deg=towards_deg(a.at, b.at))
+    return AMBIGUOUS if flat_m(a, b) < 0.35 else on_the_left(arrived, c)
+
+
+def object_turns(a, b, c) -> str:
+    turned = replace(a, yaw_deg=towards_deg(a.at, b.at))
+    return AMBIGUOUS if flat_m(a, b) < 0.35 else on_the_left(turned, c)
+
+
+def driven(thing, way_m) -> Thing:
+    x, y, z = thing.at
+    angle = math.radians(thing.yaw_deg)
+    return replace(thing, at=(x + way_m * math.cos(angle), y + way_m * math.sin(angle), z))
+
+
+def closest(a, b, b_moves) -> tuple[float, float]:
+    """Return the way after which a and b are closest and how close, by ternary search."""
+
+    def apart(way_m):
+        return flat_m(driven(a, way_m), driven(b, way_m if b_moves else 0))
+
+    low, high = 0.0, 1000.0
+    for _ in range(200):
+        third = (high - low) / 3
+        if apart(low + third) <= apart(high - third):
+            high -= third
+        else:
+            low += third
+    return low, apart(low)
+
+
+def meeting(a, b, b_moves) -> str:
+    way_m, gap_m = closest(a, b, b_moves)
+    reach = reach_m(a) + reach_m(b)
+    if abs(a.at[2] - b.at[2]) > (a.size[2] + b.size[2]) / 2 or way_m > 6:
+        return AMBIGUOUS
+    if gap_m < 0.6 * reach and way_m > 1e-9:
+        return 'yes'
+    return 'no' if gap_m > 1.4 * reach + 0.2 else AMBIGUOUS
+
+
+def in_the_way(a, b) -> str:
+    return meeting(a, b, b_moves=False)
+
+
+def collision(a, b) -> str:
+    return meeting(a, b, b_moves=True)
+
+
 IN_THE_WORLD = {
     function.__name__: (function, roles, labels)
     for function, roles, labels in (
@@ -198,6 +252,10 @@ IN_THE_WORLD = {
         (facing, 3, 'a b'),
         (parallel, 2, 'parallel perpendicular'),
         (same_direction, 2, 'same different'),
+        (in_the_way, 2, 'yes no'),
+        (collision, 2, 'yes no'),
+        (object_moves, 3, 'left right'),
+        (object_turns, 3, 'left right'),
     )
 }
 """Slow formulations of the relations among objects, with their number of roles and labels."""
@@ -223,6 +281,8 @@ def test_the_camera_sees_the_nearer_object_and_the_side_turned_to_it(seed):
     away = [math.dist(thing.at, viewer.at) for thing in things]
     for a, b in permutations(range(3), 2):
         assert relations.closer_to_camera(g, a, b).label == nearer(away[a], away[b], 0.25, 0.09)
+        expected = object_moves(Thing(viewer.at), things[a], things[b])
+        assert relations.camera_moves(g, a, b).label == expected
     for index, thing in enumerate(things):
         assert relations.side_seen(g, index).label == side_at(bearing_deg(thing, viewer.at))
 
@@ -236,7 +296,7 @@ def test_random_worlds_hold_every_label(name):
 
 
 THREE = ('closer_to', 'facing')
-MUTUAL = ('higher', 'closer_to_camera', 'next_to', 'parallel', 'same_direction')
+MUTUAL = ('higher', 'closer_to_camera', 'next_to', 'parallel', 'same_direction', 'collision')
 
 
 @pytest.mark.parametrize('name', [*MUTUAL, *THREE])
@@ -328,6 +388,20 @@ def all_labels(g) -> dict[tuple, str]:
         ('closer_to', Thing((3, 1, 0.5)), Thing((3, -1.31, 0.5)), 'a'),
         ('closer_to', Thing((3, 2.3, 0.5)), Thing((3, -2, 0.5)), AMBIGUOUS),
         ('closer_to', Thing((3, 2.5, 0.5)), Thing((3, -2, 0.5)), 'b'),
+        ('in_the_way', Thing((3, 0, 0.5)), Thing((6, 0.25, 0.5)), 'yes'),
+        ('in_the_way', Thing((3, 0, 0.5)), Thing((6, 0.5, 0.5)), AMBIGUOUS),
+        ('in_the_way', Thing((3, 0, 0.5)), Thing((6, 1, 0.5)), 'no'),
+        ('in_the_way', Thing((3, 0, 0.5), 180), Thing((6, 0.25, 0.5)), 'no'),
+        ('in_the_way', Thing((3, 0, 0.5)), Thing((6, 0.25, 1.1)), AMBIGUOUS),
+        ('in_the_way', Thing((3, 0, 0.5)), Thing((9.1, 0, 0.5)), AMBIGUOUS),
+        ('collision', Thing((3, 0, 0.5)), Thing((6, 0, 0.5), 180), 'yes'),
+        ('collision', Thing((3, 0, 0.5)), Thing((5, -2, 0.5), 90), 'yes'),
+        ('collision', Thing((3, 0, 0.5)), Thing((5, -4, 0.5), 90), 'no'),
+        ('collision', Thing((3, 0, 0.5)), Thing((6, 0, 0.5), 0), 'no'),
+        ('object_moves', Thing((3, 3, 0.5)), Thing((1, 0, 0.5)), 'left'),
+        ('object_moves', Thing((1, 0, 0.5)), Thing((2, -2, 0.5)), 'left'),
+        ('object_turns', Thing((1, 0, 0.5)), Thing((2, 2, 0.5)), 'right'),
+        ('object_turns', Thing((1, 0, 0.5)), Thing((5, 0, 0.5)), AMBIGUOUS),
         ('facing', Thing((5, 0, 0.5)), Thing((3, 2, 0.5)), 'a'),
         ('facing', Thing((5, 0, 0.5)), Thing((6, 0.5, 0.5)), AMBIGUOUS),
         ('facing', Thing((4, 1, 0.5)), Thing((3, 2, 0.5)), AMBIGUOUS),
@@ -335,7 +409,8 @@ def all_labels(g) -> dict[tuple, str]:
     ],
 )  # fmt: skip
 def test_labels_by_hand(name, a, b, label):
-    g, roles = geometry_of([a, b, Thing((3, 0, 0.5))]), 3 if name in THREE else 2
+    roles = 2 if name in MUTUAL else IN_THE_WORLD[name][1]
+    g = geometry_of([a, b, Thing((3, 0, 0.5))])
     assert getattr(relations, name)(g, *range(roles)).label == label
 
 
@@ -362,3 +437,9 @@ def test_the_numbers_behind_the_labels_by_hand():
         {'aside_1_5m': 2 / 1.5, 'gap_m': 0.5}
     )
     assert relations.turn_deg(g, 1, 2) == pytest.approx(30)
+    assert relations.in_the_way(g, 0, 2).numbers == pytest.approx(
+        {'log_miss': math.log(2.1 / 0.5), 'way_3m': 0}
+    )
+    assert relations.camera_moves(g, 0, 2).numbers == pytest.approx(
+        {'front_cosine': 0, 'left_cosine': 1}
+    )
