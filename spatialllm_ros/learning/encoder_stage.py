@@ -15,6 +15,7 @@ from spatialllm_ros.learning.probing import (
     probing_loss,
     probing_scores,
 )
+from spatialllm_ros.learning.recipe import PROBING, StageConfig
 from spatialllm_ros.learning.scene_arrays import SceneArrays
 from spatialllm_ros.learning.views import scene_views, training_views
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
@@ -25,9 +26,12 @@ EVALUATION_BATCH = 64
 class EncoderStage(nn.Module):
     """The model's vision part with the probing heads on top."""
 
-    def __init__(self, model: SpatialLLMForConditionalGeneration) -> None:
+    def __init__(
+        self, model: SpatialLLMForConditionalGeneration, probing: str = PROBING[0]
+    ) -> None:
         """Wrap a model, whose towers are trained in place and whose other parts rest."""
         super().__init__()
+        self.probing = probing
         config = model.config
         self.model = model
         self.positions: torch.Tensor
@@ -40,7 +44,7 @@ class EncoderStage(nn.Module):
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the probing loss of a batch of views."""
         outputs, truth = self.probed(batch)
-        return {'total': probing_loss(outputs, truth)}
+        return {'total': probing_loss(outputs, truth, self.probing)}
 
     def probed(self, batch: Batch) -> tuple[tuple[torch.Tensor, ...], DenseTruth]:
         """Return what the heads read and what they should have read."""
@@ -51,20 +55,20 @@ class EncoderStage(nn.Module):
 
 def encoder_stage(
     model: SpatialLLMForConditionalGeneration, train: SceneArrays, validation: SceneArrays,
-    batch: int,
+    config: StageConfig,
 ) -> Stage:  # fmt: skip
     """Return stage 0 for a model and its worlds."""
     grid = (model.config.image_rows, model.config.image_columns)
 
     def make_batch(rng: np.random.Generator) -> Batch:
-        indices = rng.integers(len(train), size=batch)
-        return training_views(train, indices, rng.random(batch) < 0.5, grid, rng)
+        indices = rng.integers(len(train), size=config.loop.batch)
+        return training_views(train, indices, rng.random(len(indices)) < 0.5, grid, rng)
 
     def evaluate(module: nn.Module) -> dict[str, float]:
         assert isinstance(module, EncoderStage)
         return _evaluate(module, validation, grid)
 
-    return Stage('encoder', EncoderStage(model), make_batch, evaluate)
+    return Stage('encoder', EncoderStage(model, config.probing), make_batch, evaluate)
 
 
 def token_positions(rows: int, columns: int) -> torch.Tensor:

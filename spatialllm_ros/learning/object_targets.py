@@ -23,6 +23,8 @@ OBJECT_TARGETS = (
     'azimuth_sin', 'azimuth_cos', 'front_right', 'front_forward',
 )  # fmt: skip
 """Order of the regression targets; all are scaled to about [-1, 1]."""
+FLAT_TARGETS = slice(0, 2)
+"""The targets that say where in the image an object is."""
 FRONT_TARGETS = slice(9, 13)
 """The targets that exist only for objects with a front."""
 MIRROR_SIGNS = np.array([-1, 1, -1, 1, 1, 1, 1, 1, 1, -1, 1, -1, 1], np.float32)

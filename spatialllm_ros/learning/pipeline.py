@@ -125,8 +125,8 @@ def _build_stage(
     if name == 'encoder':
         train = load_scene_arrays(data.train, grid, data.train_scenes)
         validation = load_scene_arrays(data.validation, grid, data.validation_scenes)
-        return encoder_stage(model, train, validation, config.loop.batch)
-    types = ALIGNMENT_TYPES if name == 'alignment' else tuple(QUESTION_TYPES)
+        return encoder_stage(model, train, validation, config)
+    types = config.types or (ALIGNMENT_TYPES if name == 'alignment' else tuple(QUESTION_TYPES))
     asked = AskedQuestions(tokenizer, data.questions_per_view)
     train_data = load_question_data(data.train, grid, data.train_scenes, asked)
     held = load_question_data(
@@ -140,7 +140,7 @@ def question_stage(
     model: SpatialLLMForConditionalGeneration, config: StageConfig
 ) -> QuestionStage:
     """Return the module that a question stage trains."""
-    stage = QuestionStage(model, config.train_vision, config.train_decoder)
+    stage = QuestionStage(model, config)
     if config.recompute:
         model.language_model.activation_checkpointing_enable({'use_reentrant': False})
     if config.compile:

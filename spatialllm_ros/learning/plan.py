@@ -108,7 +108,7 @@ def _plan_stage(
     name: str, config: StageConfig, model: SpatialLLMForConditionalGeneration
 ) -> StagePlan:
     encodes = name == 'encoder'
-    stage = EncoderStage(model) if encodes else question_stage(model, config)
+    stage = EncoderStage(model, config.probing) if encodes else question_stage(model, config)
     trained = sum(p.numel() for p in stage.parameters() if p.requires_grad)
     state = WEIGHT_BYTES * _size(stage) + (GRADIENT_BYTES + MOMENT_BYTES) * trained
     tokens = model.config.tokens_per_image

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from spatialllm_ros.learning.object_targets import FRONT_TARGETS, OBJECT_TARGETS
+from spatialllm_ros.learning.object_targets import FLAT_TARGETS, FRONT_TARGETS, OBJECT_TARGETS
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
 
 MIN_SAMPLES = 3
@@ -78,20 +78,28 @@ class DenseProbe(nn.Module):
         return objectness.squeeze(-1), category, colour, values
 
 
-def probing_loss(outputs: tuple[torch.Tensor, ...], truth: DenseTruth) -> torch.Tensor:
-    """Return the sum of the heads' losses, each averaged over the tokens it applies to."""
+def probing_loss(
+    outputs: tuple[torch.Tensor, ...], truth: DenseTruth, probing: str = '3d'
+) -> torch.Tensor:
+    """Return the sum of the heads' losses, each averaged over the tokens it applies to.
+
+    Probing in ``2d`` leaves out all that a flat image does not tell by itself.
+    """
     objectness, category, colour, values = outputs
     owned = truth.owner >= 0
     fronted = owned & truth.has_front
     errors = F.smooth_l1_loss(values, truth.targets, reduction='none', beta=0.1)
     plain = [i for i in range(errors.shape[-1]) if not _is_front(i)]
-    return (
+    told = FLAT_TARGETS if probing == '2d' else plain
+    loss = (
         F.binary_cross_entropy_with_logits(objectness, owned.float())
         + F.cross_entropy(category[owned], truth.category[owned])
         + 0.5 * F.cross_entropy(colour[owned], truth.colour[owned])
-        + errors[owned][:, plain].sum(-1).mean()
-        + 2.0 * errors[fronted][:, FRONT_TARGETS].sum(-1).mean()
+        + errors[owned][:, told].sum(-1).mean()
     )
+    if probing == '2d':
+        return loss
+    return loss + 2.0 * errors[fronted][:, FRONT_TARGETS].sum(-1).mean()
 
 
 def _is_front(index: int) -> bool:

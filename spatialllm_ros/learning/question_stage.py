@@ -21,6 +21,7 @@ from spatialllm_ros.learning.loop import Batch
 from spatialllm_ros.learning.packing import IGNORED, visible
 from spatialllm_ros.learning.probing import DenseProbe, dense_truth, probing_loss
 from spatialllm_ros.learning.question_arrays import ABSENT, NO_MENTION
+from spatialllm_ros.learning.recipe import StageConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 
 POINTER_WEIGHT, PROBING_WEIGHT = 0.3, 0.3
@@ -32,23 +33,23 @@ MASKED = -1e4
 class QuestionStage(nn.Module):
     """The whole model with the grounding heads."""
 
-    def __init__(
-        self, model: SpatialLLMForConditionalGeneration, train_vision: bool,
-        train_decoder: bool = True,
-    ) -> None:  # fmt: skip
+    def __init__(self, model: SpatialLLMForConditionalGeneration, config: StageConfig) -> None:
         """Wrap a model, which is trained in place."""
         super().__init__()
         self.model = model
         self.positions: torch.Tensor
-        self.train_vision = train_vision
+        self.train_vision = config.train_vision
+        self.has_grounding, self.probing = config.grounding, config.probing
         self.heads = GroundingHeads(model.config.text_config.hidden_size)
         self.probe = DenseProbe(sum(part.hidden_size for part in model.config.vision_configs))
         positions = token_positions(model.config.image_rows, model.config.image_columns)
         self.register_buffer('positions', positions, persistent=False)
         model.requires_grad_(True)
-        model.vision_towers.requires_grad_(train_vision)
-        model.language_model.requires_grad_(train_decoder)
-        self.probe.requires_grad_(train_vision)  # several processes wait for every gradient
+        model.vision_towers.requires_grad_(config.train_vision)
+        model.language_model.requires_grad_(config.train_decoder)
+        # Several processes wait for the gradient of every parameter that has one.
+        self.heads.requires_grad_(config.grounding)
+        self.probe.requires_grad_(config.train_vision)
         if not torch.cuda.is_available():
             model.language_model.set_attn_implementation(PLAIN_ATTENTION)
 
@@ -99,16 +100,15 @@ class QuestionStage(nn.Module):
         """Return the losses of a batch of views and their questions."""
         features = self.vision_features(batch)
         states = self.states(features, batch)
-        losses = {'answer': self._answer_loss(states[-1], batch), **self._grounding(states, batch)}
-        losses['total'] = (
-            losses['answer']
-            + POINTER_WEIGHT * losses['pointer']
-            + losses['object']
-            + losses['number']
-        )
+        losses = {'answer': self._answer_loss(states[-1], batch)}
+        losses['total'] = losses['answer']
+        if self.has_grounding:
+            own = self._grounding(states, batch)
+            grounded = POINTER_WEIGHT * own['pointer'] + own['object'] + own['number']
+            losses |= {**own, 'total': losses['total'] + grounded}
         if self.train_vision:
             truth = dense_truth(batch['shares'], batch['labels'], batch['targets'], self.positions)
-            losses['probing'] = probing_loss(self.probe(features), truth)
+            losses['probing'] = probing_loss(self.probe(features), truth, self.probing)
             losses['total'] = losses['total'] + PROBING_WEIGHT * losses['probing']
         return losses
 

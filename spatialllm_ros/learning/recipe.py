@@ -10,9 +10,11 @@ import yaml
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.loop import LoopConfig
+from spatialllm_ros.questions import QUESTION_TYPES
 
 RECIPE_KEYS = {'name', 'seed', 'model', 'data', 'stages', 'start', 'pretrained'}
 STAGE_NAMES = ('encoder', 'alignment', 'instruction')
+PROBING = ('3d', '2d')
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class StageConfig:
         train_decoder: let the decoder learn, and not the projector alone.
         recompute: keep no activations of the decoder's layers, but compute them again.
         compile: compile the decoder's layers, which needs a C++ compiler.
+        types: question types that are asked; none for those of the stage.
+        grounding: teach where mentions point, and the 3D state of what they name.
+        probing: what the backbones are taught token by token: ``3d``, or ``2d`` for what a flat
+            image tells (what is where in it, and its colour).
     """
 
     loop: LoopConfig
@@ -52,6 +58,9 @@ class StageConfig:
     train_decoder: bool = True
     recompute: bool = False
     compile: bool = False
+    types: tuple[str, ...] = ()
+    grounding: bool = True
+    probing: str = '3d'
 
 
 @dataclass(frozen=True)
@@ -107,6 +116,7 @@ def load_recipe(path: Path) -> Recipe:
     own_keys = {f.name for f in fields(StageConfig)} - {'loop'}
     for name, stage in stages.items():
         _check_keys(stage, loop_keys | own_keys, f'stages.{name}', problems)
+        _check_words(stage, name, problems)
     if problems:
         raise ConfigError(f'{path}: ' + '; '.join(problems))
     seed = int(plain['seed'])
@@ -128,7 +138,19 @@ def load_recipe(path: Path) -> Recipe:
 def _stage(plain: dict[str, Any], loop_keys: set[str], seed: int) -> StageConfig:
     loop = {key: value for key, value in plain.items() if key in loop_keys}
     own = {key: value for key, value in plain.items() if key not in loop_keys}
+    own['types'] = tuple(own.get('types', ()))
     return StageConfig(loop=LoopConfig(**{'seed': seed, **loop}), **{'gate': {}, **own})
+
+
+def _check_words(stage: Any, name: str, problems: list[str]) -> None:
+    """Note question types and ways of probing that there are not."""
+    if not isinstance(stage, dict):
+        return
+    for found in stage.get('types', ()):
+        if found not in QUESTION_TYPES:
+            problems.append(f'unknown question type {found!r} under stages.{name}.types')
+    if stage.get('probing', PROBING[0]) not in PROBING:
+        problems.append(f'expected stages.{name}.probing of {PROBING}, found {stage["probing"]!r}')
 
 
 def _check_keys(found: Any, known: set[str], where: str, problems: list[str]) -> None:

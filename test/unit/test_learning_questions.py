@@ -6,6 +6,7 @@ import torch
 
 from spatialllm_ros.learning import grounding
 from spatialllm_ros.learning.grounding import Mentions
+from spatialllm_ros.learning.loop import LoopConfig
 from spatialllm_ros.learning.packing import IGNORED, packed_questions, right_answers, visible
 from spatialllm_ros.learning.question_arrays import (
     ABSENT,
@@ -14,6 +15,7 @@ from spatialllm_ros.learning.question_arrays import (
     tokenise_questions,
 )
 from spatialllm_ros.learning.question_stage import QuestionStage, mentions_of
+from spatialllm_ros.learning.recipe import StageConfig
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.questions.vocabulary import build_tokenizer
@@ -48,6 +50,10 @@ VIEWS = [
 ]
 
 
+def stage_config(**own) -> StageConfig:
+    return StageConfig(LoopConfig(steps=1, batch=2, learning_rate=1e-3), {}, **own)
+
+
 @pytest.fixture(scope='module')
 def stage() -> QuestionStage:
     torch.manual_seed(0)
@@ -60,7 +66,7 @@ def stage() -> QuestionStage:
                      'eos_token_id': 3, 'pad_token_id': 0},
     )  # fmt: skip
     model = SpatialLLMForConditionalGeneration(config)
-    return QuestionStage(model, train_vision=False).eval()
+    return QuestionStage(model, stage_config()).eval()
 
 
 @pytest.fixture(scope='module')
@@ -243,11 +249,20 @@ def test_losses_reach_every_part_that_learns(stage, batch):
 
 
 def test_trained_vision_adds_the_probing_loss(stage, batch):
-    joint = QuestionStage(stage.model, train_vision=True)
+    joint = QuestionStage(stage.model, stage_config(train_vision=True))
     losses = joint(batch)
     assert losses['probing'] > 0
     losses['total'].backward()
     assert next(joint.model.vision_towers.parameters()).grad is not None
+
+
+def test_without_grounding_only_the_answers_teach(stage, batch):
+    plain = QuestionStage(stage.model, stage_config(grounding=False))
+    losses = plain(batch)
+    assert set(losses) == {'answer', 'total'}
+    assert losses['total'] == losses['answer']
+    assert not any(parameter.requires_grad for parameter in plain.heads.parameters())
+    QuestionStage(stage.model, stage_config())  # as it was
 
 
 def gradients(stage, batch) -> dict[str, torch.Tensor]:
@@ -284,7 +299,7 @@ def test_layers_that_are_computed_again_give_the_same_gradients(stage, batch):
 
 
 def test_a_frozen_decoder_leaves_the_projector_to_learn(stage, batch):
-    frozen = QuestionStage(stage.model, train_vision=False, train_decoder=False)
+    frozen = QuestionStage(stage.model, stage_config(train_decoder=False))
     learned = {name.split('.')[1] for name in gradients(frozen, batch) if name[:5] == 'model'}
-    QuestionStage(stage.model, train_vision=False)  # as it was
+    QuestionStage(stage.model, stage_config())  # as it was
     assert learned == {'projector', 'camera_projection'}
