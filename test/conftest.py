@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-OFFLINE_LAYERS = {'scenes', 'questions', 'model', 'learning', 'evaluation', 'deploy'}
+OFFLINE_LAYERS = {
+    *('scenes', 'questions', 'model', 'learning', 'image_annotation', 'evaluation', 'deploy'),
+}
 OFFLINE_PACKAGES = {'accelerate', 'matplotlib', 'mujoco', 'onnx', 'torch', 'transformers'}
 ROS_LAYERS = {'node', 'demo'}
 ROS_PACKAGES = {'rclpy', 'spatialllm_msgs'}

@@ -26,13 +26,28 @@ ROOM_TYPES = (
     'height_higher', 'location_above', 'location_closer_to_camera', 'location_next_to',
     'multi_object_closer_to', 'distance_to_camera', 'distance_between', 'locate',
 )  # fmt: skip
+FRONT_TYPES = (
+    'orientation_in_front_of', 'orientation_on_the_left', 'orientation_viewpoint',
+    'multi_object_facing', 'multi_object_viewpoint_towards_object', 'multi_object_parallel',
+    'multi_object_same_direction', 'heading',
+)  # fmt: skip
+UPLESS_TYPES = (
+    'location_closer_to_camera', 'multi_object_closer_to', 'distance_to_camera',
+    'distance_between', 'locate',
+)  # fmt: skip
+"""What does not change with the direction of gravity."""
+FLOOR_TYPES = ('height_above_floor',)
+"""What asks for the floor itself, not only for up."""
 ASKABLE_TYPES = {
+    'images': ROOM_TYPES + FLOOR_TYPES + FRONT_TYPES,
     'imagenet3d': ORIENTATION_TYPES,
     'kitti': ROAD_TYPES,
     'nuscenes': ROAD_TYPES,
     'omni3d': ROOM_TYPES,
 }
-"""By source. Roads slope, so heights are not asked there; Omni3D knows no fronts."""
+"""By source. Roads slope, so heights are not asked there; Omni3D knows no fronts; of plain images,
+objects have one only where a model saw it."""
+ANY_UP = (0.0, -1.0, 0.0)
 ROUNDS = 6
 """Many draws find nothing to ask or are not kept: the missing ones are drawn so often."""
 FARTHEST = metres(float('inf'))
@@ -40,9 +55,13 @@ FARTHEST = metres(float('inf'))
 
 
 def askable_types(scene: Scene) -> tuple[str, ...]:
-    """Return the types that a scene's annotation can answer; none where up is unknown."""
+    """Return the types that a scene's annotation can answer, given what is known of gravity."""
     known = ASKABLE_TYPES[scene.source.split('/')[0]]
-    return () if scene.camera.up_optical is None else known
+    if scene.camera.up_optical is None:
+        return tuple(name for name in known if name in UPLESS_TYPES)
+    if scene.camera.height_m is None:
+        return tuple(name for name in known if name not in FLOOR_TYPES)
+    return known
 
 
 def ask_annotated(
@@ -61,14 +80,14 @@ def ask_annotated(
 
 
 def with_floor(scene: Scene) -> Scene:
-    """Return the scene with a floor for ``relations``, which want one.
+    """Return the scene with up and a floor for ``relations``, which want both.
 
-    Where the camera's height is unknown, no askable type looks at it: any will do.
+    Where they are unknown, no askable type looks at them: any will do.
     """
     camera = scene.camera
-    if camera.height_m is not None:
-        return scene
-    return replace(scene, camera=replace(camera, height_m=0.0))
+    up = ANY_UP if camera.up_optical is None else camera.up_optical
+    height_m = 0.0 if camera.height_m is None else camera.height_m
+    return replace(scene, camera=replace(camera, up_optical=up, height_m=height_m))
 
 
 def is_founded(record: QuestionRecord) -> bool:

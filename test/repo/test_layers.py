@@ -24,7 +24,7 @@ ROS = {
 NODE = CORE | ROS | {'node', 'runtime', 'cv2'}
 OFFLINE = (
     (TRUTH | RUNTIME)
-    | {'model', 'learning', 'evaluation', 'deploy'}
+    | {'model', 'learning', 'image_annotation', 'evaluation', 'deploy'}
     | {'accelerate', 'matplotlib', 'onnx', 'onnxscript', 'safetensors', 'torch', 'transformers'}
 )
 
@@ -44,6 +44,7 @@ LAYERS = {
     'deploy/tensorrt*.py': CORE | {'deploy', 'onnx', 'tensorrt'},
     'model/**/*.py': OFFLINE,
     'learning/**/*.py': OFFLINE,
+    'image_annotation/*.py': OFFLINE,
     'evaluation/**/*.py': OFFLINE,
     'deploy/**/*.py': OFFLINE,
 }

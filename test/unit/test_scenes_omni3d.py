@@ -110,7 +110,7 @@ def test_up_is_what_all_boxes_agree_on(read, turns, is_flagged, is_known):
     assert (scene.camera.up_optical is not None) == is_known
 
 
-def test_questions_need_up_and_no_front(read):
+def test_questions_need_no_front_and_without_up_no_height(read):
     chair = {'category_name': 'chair', 'center_cam': [-0.5, 0.3, 2.0]}
     records = [cuboid(1), cuboid(2, **chair, bbox2D_trunc=[100, 200, 250, 420])]
     (scene,) = read(records)
@@ -122,7 +122,13 @@ def test_questions_need_up_and_no_front(read):
         if record.type == 'location_closer_to_camera':
             assert record.answer == ('table' if 'farther' in record.question else 'chair')
     (scene,) = read(records, images=[IMAGE | {'src_flagged': True}])
-    assert ask_annotated(scene, np.random.default_rng(0), Balancer(), 20) == []
+    assert scene.camera.up_optical is None
+    kinds = {r.type for r in ask_annotated(scene, np.random.default_rng(0), Balancer(), 20)}
+    assert {'location_closer_to_camera', 'distance_between'} <= kinds
+    assert kinds <= {
+        *('location_closer_to_camera', 'distance_to_camera', 'distance_between', 'locate'),
+        'multi_object_closer_to',
+    }
 
 
 def test_bad_records_are_named_and_the_rest_is_kept(read):

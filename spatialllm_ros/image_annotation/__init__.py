@@ -1,0 +1,1 @@
+"""Scenes from plain images: pretrained models see, geometry measures, nothing is drawn by hand."""
