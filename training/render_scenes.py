@@ -1,6 +1,7 @@
 """Render simulated worlds into scene shards.
 
 python training/render_scenes.py --out data/train --split train --count 40000 --processes 2
+python training/render_scenes.py --out /shared/train --count 100000 --shard 0/8
 python training/render_scenes.py --preview out/preview.png --seed 0
 python training/render_scenes.py --preview out/lenses.png --style lenses
 """
@@ -8,8 +9,11 @@ python training/render_scenes.py --preview out/lenses.png --style lenses
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from spatialllm_ros.errors import SpatialLLMError
+from spatialllm_ros.scenes.jobs import Part, Workers
 from spatialllm_ros.scenes.rendering import SPLIT_SEEDS, RenderRequest, render_scenes
 from spatialllm_ros.scenes.world_styles import STYLES
 
@@ -22,6 +26,13 @@ def main() -> None:
     parser.add_argument('--count', type=int, default=1000)
     parser.add_argument('--seed', type=int, help='first seed (default: the first of the split)')
     parser.add_argument('--processes', type=int, default=1)
+    parser.add_argument(
+        '--shard',
+        default='0/1',
+        metavar='I/N',
+        help='make every N-th file from number I on (I: 0 to N - 1); the rest is made elsewhere',
+    )
+    parser.add_argument('--ray', action='store_true', help='on the Ray cluster of RAY_ADDRESS')
     parser.add_argument('--preview', type=Path, help='write a contact sheet with the truth drawn')
     parser.add_argument(
         '--style',
@@ -37,8 +48,12 @@ def main() -> None:
         write_preview(args.preview, seed, STYLES[args.style])
         print(f'wrote {args.preview}')
     if args.out is not None:
-        request = RenderRequest(args.out, args.split, seed, args.count, processes=args.processes)
-        print(f'rendered {render_scenes(request)} scenes into {args.out}')
+        try:
+            workers = Workers(args.processes, args.ray, Part.parse(args.shard))
+            request = RenderRequest(args.out, args.split, seed, args.count)
+            print(f'{args.out}: {render_scenes(request, workers).summary()}')
+        except SpatialLLMError as error:
+            sys.exit(str(error))
 
 
 if __name__ == '__main__':

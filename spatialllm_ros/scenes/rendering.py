@@ -1,15 +1,15 @@
-"""Render many scenes into shards: over processes, resumable, the same records however split."""
+"""Render many scenes into shards: resumable, the same records however the work is spread."""
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.scenes.jobs import ONE_PROCESS, Done, Workers, run_jobs
 from spatialllm_ros.scenes.shards import shard_path, write_shard
 from spatialllm_ros.scenes.simulated import SceneSimulator
 from spatialllm_ros.scenes.world_styles import TRAINED, VARIED
@@ -37,7 +37,6 @@ class RenderRequest:
     width_px: int = 192
     height_px: int = 144
     shard_size: int = 500
-    processes: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be rendered or must not be.
@@ -47,10 +46,10 @@ class RenderRequest:
         """
         if self.split not in SPLIT_SEEDS:
             raise ConfigError(f'expected a split of {list(SPLIT_SEEDS)}, found {self.split!r}')
-        if self.count < 1 or self.shard_size < 1 or self.processes < 1:
+        if self.count < 1 or self.shard_size < 1:
             raise ConfigError(
-                'expected count, shard size and processes of at least 1, found '
-                f'{self.count}, {self.shard_size}, {self.processes}'
+                'expected count and shard size of at least 1, found '
+                f'{self.count}, {self.shard_size}'
             )
         allowed = SPLIT_SEEDS[self.split]
         last = self.first_seed + self.count - 1
@@ -62,21 +61,22 @@ class RenderRequest:
             )
 
 
-def render_scenes(request: RenderRequest, show_progress: bool = True) -> int:
-    """Render what is missing of a request and return how many scenes were rendered now.
+def render_scenes(
+    request: RenderRequest, workers: Workers = ONE_PROCESS, show_progress: bool = True
+) -> Done:
+    """Render what is missing of the workers' part of a request.
 
     Raises:
         SceneError: there is no OpenGL to draw with.
+        ConfigError: Ray is wanted and not installed.
     """
     request.folder.mkdir(parents=True, exist_ok=True)
-    missing = [i for i in range(_shards(request)) if not shard_path(request.folder, i).exists()]
-    done = 0
-    with tqdm(total=request.count, unit='scene', disable=not show_progress) as bar:
-        bar.update(request.count - sum(len(_seeds(request, i)) for i in missing))
-        for made in _run(request, missing):
-            done += made
-            bar.update(made)
-    return done
+    request = replace(request, folder=request.folder.absolute())  # workers may stand elsewhere
+    own = [i for i in range(_shards(request)) if workers.part.holds(i)]
+    missing = [i for i in own if not shard_path(request.folder, i).exists()]
+    total, left = (sum(len(_seeds(request, i)) for i in some) for some in (own, missing))
+    with tqdm(total=total, initial=total - left, unit='scene', disable=not show_progress) as bar:
+        return run_jobs([partial(_render_shard, request, i) for i in missing], workers, bar.update)
 
 
 def _shards(request: RenderRequest) -> int:
@@ -88,23 +88,11 @@ def _seeds(request: RenderRequest, index: int) -> range:
     return range(first, min(first + request.shard_size, request.first_seed + request.count))
 
 
-def _run(request: RenderRequest, missing: list[int]) -> Iterator[int]:
-    """Yield the number of scenes of each shard as it is finished."""
-    jobs = [(request, index) for index in missing]
-    if request.processes == 1 or len(jobs) < 2:
-        yield from map(_render_shard, jobs)
-        return
-    context = multiprocessing.get_context('spawn')
-    with context.Pool(min(request.processes, len(jobs))) as pool:
-        yield from pool.imap_unordered(_render_shard, jobs)
-
-
 _simulators: dict[tuple[int, int], SceneSimulator] = {}
 """One open renderer per image size and process; opening one costs more than many scenes."""
 
 
-def _render_shard(job: tuple[RenderRequest, int]) -> int:
-    request, index = job
+def _render_shard(request: RenderRequest, index: int) -> int:
     size = (request.width_px, request.height_px)
     if size not in _simulators:
         _simulators[size] = SceneSimulator(*size)

@@ -33,6 +33,7 @@ OFFLINE = (
 LAYERS = {
     '__init__.py': set(),
     '*.py': CORE,
+    'scenes/jobs.py': TRUTH | {'ray'},
     'scenes/simulated*.py': TRUTH | {'mujoco'},
     'scenes/*.py': TRUTH,
     'questions/*.py': TRUTH,

@@ -9,6 +9,7 @@ import pytest
 
 from spatialllm_ros.errors import ConfigError, SceneError
 from spatialllm_ros.geometry import azimuth, project
+from spatialllm_ros.scenes.jobs import Part, Workers
 from spatialllm_ros.scenes.layout import sample_world
 from spatialllm_ros.scenes.mirror import mirrored_scene
 from spatialllm_ros.scenes.rendering import RenderRequest, render_scenes
@@ -150,25 +151,30 @@ def test_requests_that_must_not_be_rendered(tmp_path, changes, words):
         request(tmp_path, **changes)
 
 
-def test_shards_resume_and_do_not_depend_on_processes(tmp_path):
-    one, two = tmp_path / 'one', tmp_path / 'two'
-    assert render_scenes(request(one), show_progress=False) == 6
+def rendered(wanted, **workers) -> int:
+    return render_scenes(wanted, Workers(**workers), show_progress=False).scenes
+
+
+def files(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_shards_resume_and_do_not_depend_on_who_renders_them(tmp_path):
+    one, processes, machines = (tmp_path / name for name in ('one', 'processes', 'machines'))
+    assert rendered(request(one)) == 6
     shard_path(one, 1).unlink()
-    assert render_scenes(request(one), show_progress=False) == 3
-    assert render_scenes(request(two, processes=2), show_progress=False) == 6
-    for name in (
-        'scenes-00000.jsonl',
-        'scenes-00001.jsonl',
-        'images-00001.npy',
-        'owners-00001.npy',
-    ):
-        assert (one / name).read_bytes() == (two / name).read_bytes()
+    assert rendered(request(one)) == 3
+    assert rendered(request(processes), processes=2) == 6
+    for index, scenes in ((2, 0), (0, 3), (1, 3)):
+        assert rendered(request(machines), part=Part(index, 3)) == scenes
+    assert files(one) == files(processes) == files(machines)
+    assert len(files(one)) == 6
     assert [scene.scene_id for scene in read_scenes(one)] == [f'sim-{i}' for i in range(6)]
     assert read_shard(one, 1)[0].image == 'images-00001.npy#0'
 
 
 def test_a_broken_line_is_named(tmp_path):
-    render_scenes(request(tmp_path, count=2), show_progress=False)
+    rendered(request(tmp_path, count=2))
     path = shard_path(tmp_path, 0)
     lines = path.read_text().splitlines()
     record = json.loads(lines[1])
