@@ -58,7 +58,9 @@ class _Detector:
             text_labels=[self._categories],
         )
         names = [category_of(label, self._categories) for label in found['text_labels']]
-        boxes = found['boxes'].cpu().numpy().astype(np.float64).reshape(-1, 4)
+        # Detectors count from the image's corner, we from the middle of its first pixel.
+        edges = np.tile(rgb.shape[1::-1], 2)
+        boxes = found['boxes'].cpu().numpy().astype(np.float64).reshape(-1, 4).clip(0, edges) - 0.5
         scores = found['scores'].cpu().numpy().astype(np.float64)
         known = np.flatnonzero([name != '' for name in names])
         kept = known[separate_boxes(boxes[known], scores[known])]
@@ -77,7 +79,8 @@ def category_of(label: str, categories: Sequence[str]) -> str:
     """
     if label in categories:
         return label
-    words = set(label.split())
+    known = {word for name in categories for word in name.split()}
+    words = known.intersection(label.split())  # less full stops and marks of the tokenizer
     fitting = [name for name in categories if words and words <= set(name.split())]
     return fitting[0] if len(fitting) == 1 else ''
 

@@ -97,8 +97,9 @@ def _kept(path: Path) -> Arrays:
     if not path.exists():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+        # NumPy leaves a damaged file open, so it gets an open one.
+        with path.open('rb') as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
     except UNREADABLE:
         return {}
 
