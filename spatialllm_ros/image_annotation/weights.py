@@ -32,7 +32,11 @@ MODEL_LICENCES = {
     'Intel/zoedepth-nyu-kitti': 'MIT',
     'apple/DepthPro-hf': 'LicenseRef-Apple-AMLR',
 }
-"""As stated on each model's page; of any other model its user has to know it."""
+"""Of any other model its user has to know it.
+
+Source: the models' pages on the hub; for Depth Anything V2, where pages disagree, the README of
+https://github.com/DepthAnything/Depth-Anything-V2.
+"""
 PROCESSOR_FILES = 'preprocessor_config.json, and the tokenizer of a detector'
 OPTIONAL_PACKAGES = ('torchvision', 'scipy')
 UNUSABLE = (OSError, ValueError, ImportError, KeyError, TypeError, RuntimeError)

@@ -41,11 +41,7 @@ LICENCES: dict[str, Licence] = {
             'https://github.com/google-research-datasets/Objectron/blob/master/LICENSE',
             False,
         ),
-        Licence(
-            'LicenseRef-Apple-AMLR',
-            'https://huggingface.co/apple/DepthPro-hf/blob/main/LICENSE',
-            True,
-        ),
+        Licence('LicenseRef-Apple-AMLR', 'https://huggingface.co/apple/DepthPro-hf', True),
         Licence('LicenseRef-ImageNet', 'https://www.image-net.org/download.php', True),
         Licence(OWN_IMAGES, 'docs/guide/datasets.md', False),
         Licence('LicenseRef-nuScenes', 'https://www.nuscenes.org/terms-of-use', True),
