@@ -13,6 +13,7 @@ mpl.use('Agg')
 import matplotlib.pyplot as plt
 
 COLUMNS = 3
+FIELDS = ('step', 'part', 'name', 'value')
 
 
 def plot_curves(csv_path: Path, png_path: Path) -> None:
@@ -37,3 +38,15 @@ def plot_curves(csv_path: Path, png_path: Path) -> None:
     figure.tight_layout()
     figure.savefig(png_path, dpi=80)
     plt.close(figure)
+
+
+def cut_curve(csv_path: Path, step: int) -> None:
+    """Take out what a broken run wrote after ``step``, a half-written last line included."""
+    if not csv_path.exists():
+        return
+    with csv_path.open(newline='') as file:
+        kept = [row for row in csv.reader(file) if len(row) == len(FIELDS) and int(row[0]) <= step]
+    partial = csv_path.with_suffix('.partial')
+    with partial.open('w', newline='') as file:
+        csv.writer(file).writerows(kept)
+    partial.rename(csv_path)

@@ -1,14 +1,14 @@
 """The training loop that every stage shares: steps, schedule, curves, checkpoints, exact resume.
 
-A batch is a function of the seed, the step and the process alone, so nothing but weights,
-optimiser moments and the step number needs saving. Runs on a CPU, on one GPU and over several
+A batch is a function of the seed, the step and its number within the step, so nothing but weights,
+optimiser moments and the step number needs saving, and it does not matter whether one process
+takes all batches of a step or several share them. Runs on a CPU, on one GPU and over several
 processes started by ``torchrun``, in bfloat16 where the machine multiplies it.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 import math
 import time
 from collections.abc import Callable
@@ -19,19 +19,35 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from spatialllm_ros.errors import ConfigError
-from spatialllm_ros.learning.curves import plot_curves
+from spatialllm_ros.learning.checkpoints import (
+    Progress,
+    has_checkpoint,
+    load_moments,
+    load_progress,
+    named_weights,
+    resume_weights,
+    write_checkpoint,
+)
+from spatialllm_ros.learning.curves import cut_curve, plot_curves
 from spatialllm_ros.learning.optimisers import (
     OPTIMISERS,
-    load_moments,
     make_optimisers,
     moments_by_name,
+    resume_moments,
+)
+from spatialllm_ros.learning.sharding import (
+    SHARDINGS,
+    gathered,
+    gradients_kept,
+    placed,
+    readable,
 )
 
 Batch = dict[str, torch.Tensor]
+PRECISIONS = ('auto', 'bf16', 'fp32')
 
 
 @dataclass(frozen=True)
@@ -40,14 +56,19 @@ class LoopConfig:
 
     Attributes:
         steps: optimiser steps in all.
-        batch: images per step and process.
+        batch: images of one batch.
+        accumulate: batches per step and process, one after the other.
         optimiser: ``adamw``, or ``muon`` for the matrices inside layers.
         decay_share: part of the steps, at the end, over which the rate falls to zero.
         minutes: stop after this long, keeping the checkpoint; a later run goes on from there.
+        precision: what products are computed in; ``auto``: bf16 where the machine multiplies it.
+        sharding: whether each of several processes holds all weights, gradients and moments
+            (``none``) or a part of them (``full``).
     """
 
     steps: int
     batch: int
+    accumulate: int = 1
     learning_rate: float = 1.5e-3
     optimiser: str = 'adamw'
     weight_decay: float = 0.05
@@ -59,19 +80,26 @@ class LoopConfig:
     checkpoint_every: int = 250
     seed: int = 0
     minutes: float = math.inf
+    precision: str = 'auto'
+    sharding: str = 'none'
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train.
 
         Raises:
-            ConfigError: a count below one, a share outside 0..1 or an unknown optimiser.
+            ConfigError: a count below one, a share outside 0..1 or an unknown choice.
         """
-        if self.optimiser not in OPTIMISERS:
-            raise ConfigError(f'expected an optimiser of {OPTIMISERS}, found {self.optimiser!r}')
-        if self.steps < 1 or self.batch < 1 or not 0 <= self.decay_share <= 1:
+        for name, known in (
+            ('optimiser', OPTIMISERS), ('precision', PRECISIONS), ('sharding', SHARDINGS),
+        ):  # fmt: skip
+            if getattr(self, name) not in known:
+                raise ConfigError(
+                    f'expected {name} to be one of {known}, found {getattr(self, name)!r}'
+                )
+        if min(self.steps, self.batch, self.accumulate) < 1 or not 0 <= self.decay_share <= 1:
             raise ConfigError(
-                'expected steps and batch of at least 1 and decay_share within 0..1, found '
-                f'{self.steps}, {self.batch}, {self.decay_share}'
+                'expected steps, batch and accumulate of at least 1 and decay_share within 0..1, '
+                f'found {self.steps}, {self.batch}, {self.accumulate}, {self.decay_share}'
             )
 
     def rate(self, step: int) -> float:
@@ -89,12 +117,14 @@ class Stage:
         module: its ``total`` loss is minimised; parameters that need no gradient stay frozen.
         make_batch: from a random generator to a batch on the CPU.
         evaluate: from the module to named scores on validation worlds.
+        parts: what of the module is gathered one after the other where weights are shared out.
     """
 
     name: str
     module: nn.Module
     make_batch: Callable[[np.random.Generator], Batch]
     evaluate: Callable[[nn.Module], dict[str, float]]
+    parts: tuple[nn.Module, ...] = ()
 
 
 def run_stage(stage: Stage, config: LoopConfig, folder: Path) -> dict[str, float]:
@@ -104,18 +134,6 @@ def run_stage(stage: Stage, config: LoopConfig, folder: Path) -> dict[str, float
         The last scores; ``finished`` is 1 when all steps are done, else 0.
     """
     return _Run(stage, config, folder).train()
-
-
-def load_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """Return the weights of a stage's newest checkpoint.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    path = folder / 'state.json'
-    if not path.exists():
-        raise ConfigError(f'expected a checkpoint in {folder}, found none: run that stage first')
-    return load_file(folder / f'weights-{json.loads(path.read_text())["slot"]}.safetensors')
 
 
 def multiplies_bf16() -> bool:
@@ -128,28 +146,35 @@ class _Run:
         self.stage, self.config, self.folder = stage, config, folder
         folder.mkdir(parents=True, exist_ok=True)
         on_gpu = torch.cuda.is_available()
-        precision = 'bf16' if on_gpu or multiplies_bf16() else 'no'
-        self.accelerator = Accelerator(mixed_precision=precision, cpu=not on_gpu)
+        self.in_bf16 = config.precision == 'bf16' or (
+            config.precision == 'auto' and (on_gpu or multiplies_bf16())
+        )
+        self.accelerator = Accelerator(mixed_precision='no', cpu=not on_gpu)
+        resumed = has_checkpoint(folder)
+        if resumed:
+            resume_weights(stage.module, folder)
+        self.module = placed(stage.module, stage.parts, config.sharding, self.accelerator)
         self.optimisers = make_optimisers(stage.module, config.optimiser, config.weight_decay)
-        self.module = self.accelerator.prepare(stage.module)
-        self.step = 0
-        self._load()
+        progress = load_progress(folder) if resumed else Progress()
+        self.step, self.losses = progress.step, dict(progress.averages)
+        if resumed:
+            resume_moments(stage.module, self.optimisers, load_moments(folder))
+            self._cut_curve()
 
     def train(self) -> dict[str, float]:
         config, started = self.config, time.monotonic()
         scores: dict[str, float] = {}
-        losses: dict[str, float] = {}
         first = self.step
         self.module.train()
         while self.step < config.steps:
-            _blend(losses, self._take_step())
+            _blend(self.losses, self._take_step())
             self.step += 1
             elapsed = time.monotonic() - started
-            out_of_time = elapsed > 60 * config.minutes
+            out_of_time = self._agreed(elapsed > 60 * config.minutes)
             last = self.step == config.steps or out_of_time
             if self.step % config.log_every == 0 or last:
-                speed = (self.step - first) * config.batch / elapsed
-                self._log('train', {**losses, 'images_per_s': speed})
+                speed = (self.step - first) * config.batch * config.accumulate / elapsed
+                self._log('train', {**self._averages(), 'images_per_s': speed})
             if self.step % config.evaluate_every == 0 or last:
                 scores = self._evaluate()
             if self.step % config.checkpoint_every == 0 or last:
@@ -162,35 +187,65 @@ class _Run:
         return {**scores, 'finished': float(self.step >= config.steps)}
 
     def _take_step(self) -> dict[str, float]:
-        rank = self.accelerator.process_index
-        rng = np.random.Generator(np.random.PCG64([self.config.seed, self.step, rank]))
-        torch.manual_seed(int(rng.integers(2**31)))
-        batch = self.stage.make_batch(rng)
-        moved = {key: value.to(self.accelerator.device) for key, value in batch.items()}
+        count = self.config.accumulate
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group['lr'] = self.config.rate(self.step)
-        with self.accelerator.autocast():
-            losses = self.module(moved)
-        self.accelerator.backward(losses['total'])
+        losses: dict[str, float] = {}
+        for part in range(count):
+            with gradients_kept(self.module, part + 1 < count):
+                own = self._take_batch(self.accelerator.process_index * count + part)
+            for name, value in own.items():
+                losses[name] = losses.get(name, 0.0) + value / count
         self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
+        return losses
+
+    def _take_batch(self, number: int) -> dict[str, float]:
+        """Add the gradients of one of the step's batches, and return its losses."""
+        rng = np.random.Generator(np.random.PCG64([self.config.seed, self.step, number]))
+        torch.manual_seed(int(rng.integers(2**31)))
+        batch = self.stage.make_batch(rng)
+        device = self.accelerator.device
+        moved = {key: value.to(device) for key, value in batch.items()}
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.in_bf16):
+            losses = self.module(moved)
+        self.accelerator.backward(losses['total'] / self.config.accumulate)
         return {name: float(value.detach()) for name, value in losses.items()}
 
+    def _agreed(self, out_of_time: bool) -> bool:
+        """Return what the main process says: a process that stopped alone would end all."""
+        if math.isinf(self.config.minutes):
+            return out_of_time
+        return bool(broadcast_object_list([out_of_time])[0])
+
+    def _averages(self) -> dict[str, float]:
+        """Return the losses' running averages, and of those the mean over all processes."""
+        values = torch.tensor(list(self.losses.values()), dtype=torch.float64)
+        if self.accelerator.num_processes > 1:
+            values = self.accelerator.reduce(values.to(self.accelerator.device), 'mean')
+        return dict(zip(self.losses, values.tolist(), strict=True))
+
     def _evaluate(self) -> dict[str, float]:
-        """Return the scores that the main process finds, on every process."""
-        scores = [self._evaluate_here() if self.accelerator.is_main_process else {}]
+        """Return the scores that the main process finds, on every process.
+
+        Where weights are shared out all of them compute, as each needs the others' parts.
+        """
+        is_main = self.accelerator.is_main_process
+        scores = [self._evaluate_here() if is_main or self.config.sharding == 'full' else {}]
+        if is_main:
+            self._log('validation', scores[0])
+            plot_curves(self.folder / 'curve.csv', self.folder / 'curve.png')
         broadcast_object_list(scores)
         return scores[0]
 
     def _evaluate_here(self) -> dict[str, float]:
         self.module.eval()
-        scores = self.stage.evaluate(self.accelerator.unwrap_model(self.module))
+        with readable(self.stage.module):
+            scores = self.stage.evaluate(self.stage.module)
         self.module.train()
-        self._log('validation', scores)
-        plot_curves(self.folder / 'curve.csv', self.folder / 'curve.png')
         return scores
 
     def _log(self, part: str, values: dict[str, float]) -> None:
@@ -207,46 +262,16 @@ class _Run:
                 writer.writerow([self.step, part, name, f'{value:.6g}'])
 
     def _save(self) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        module = self.accelerator.unwrap_model(self.module)
-        moments = moments_by_name(module, self.optimisers)
-        weights = {name: value.contiguous() for name, value in module.state_dict().items()}
-        for name, tensors in (('weights', _unshared(weights)), ('moments', moments)):
-            partial = self.folder / f'{name}.partial'
-            save_file(tensors, partial)
-            partial.rename(self.folder / f'{name}-{self.step % 2}.safetensors')
-        state = {'step': self.step, 'slot': self.step % 2}
-        partial = self.folder / 'state.partial'
-        partial.write_text(json.dumps(state))
-        partial.rename(self.folder / 'state.json')
+        is_main = self.accelerator.is_main_process
+        progress = Progress(self.step, self._averages())
+        weights = gathered(named_weights(self.stage.module), is_main)
+        moments = gathered(moments_by_name(self.stage.module, self.optimisers), is_main)
+        if is_main:
+            write_checkpoint(self.folder, weights, moments, progress)
 
-    def _load(self) -> None:
-        path = self.folder / 'state.json'
-        if not path.exists():
-            return
-        state = json.loads(path.read_text())
-        slot = state['slot']
-        module = self.accelerator.unwrap_model(self.module)
-        weights = load_weights(self.folder)
-        missing, unexpected = module.load_state_dict(weights, strict=False)
-        shared = set(module.state_dict()) - set(_unshared(module.state_dict()))
-        if unexpected or set(missing) - shared:
-            raise ConfigError(
-                f'expected the weights in {self.folder} to fit this stage, found missing '
-                f'{missing[:3]} and unexpected {unexpected[:3]}: use another folder'
-            )
-        moments = load_file(self.folder / f'moments-{slot}.safetensors')
-        load_moments(module, self.optimisers, moments)
-        self.step = int(state['step'])
-
-
-def _unshared(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Keep one name for each tensor that has several (tied weights)."""
-    kept: dict[int, str] = {}
-    for name, value in weights.items():
-        kept.setdefault(value.data_ptr() if value.numel() else id(value), name)
-    return {name: weights[name] for name in kept.values()}
+    def _cut_curve(self) -> None:
+        if self.accelerator.is_main_process:
+            cut_curve(self.folder / 'curve.csv', self.step)
 
 
 def _blend(averages: dict[str, float], values: dict[str, float], share: float = 0.03) -> None:

@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
 
 from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.learning.sharding import shared_like
 
 OPTIMISERS = ('adamw', 'muon')
 OUTER_MATRICES = ('embed_tokens', 'lm_head', 'heads.', 'probe.')
@@ -54,14 +55,14 @@ def moments_by_name(module: nn.Module, optimisers: list[Optimizer]) -> Moments:
     """Return the optimisers' state as ``parameter.kind`` tensors."""
     names = {id(p): n for n, p in module.named_parameters()}
     return {
-        f'{names[id(p)]}.{kind}': value.contiguous()
+        f'{names[id(p)]}.{kind}': value
         for optimiser in optimisers
         for p, state in optimiser.state.items()
         for kind, value in state.items()
     }
 
 
-def load_moments(module: nn.Module, optimisers: list[Optimizer], moments: Moments) -> None:
+def resume_moments(module: nn.Module, optimisers: list[Optimizer], moments: Moments) -> None:
     """Put what ``moments_by_name`` returned back into the optimisers.
 
     Raises:
@@ -83,8 +84,8 @@ def load_moments(module: nn.Module, optimisers: list[Optimizer], moments: Moment
             )
         for kind, value in by_name[name].items():
             # AdamW counts its steps on the CPU.
-            moved = value if kind == 'step' else value.to(parameter.device)
-            owner.state[parameter][kind] = moved
+            own = value if kind == 'step' else shared_like(value, parameter)
+            owner.state[parameter][kind] = own
 
 
 def _is_inner_matrix(name: str, parameter: torch.Tensor) -> bool:

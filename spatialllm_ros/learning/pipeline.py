@@ -20,8 +20,9 @@ from torch import nn
 
 from spatialllm_ros.errors import ConfigError, TrainingGateError
 from spatialllm_ros.learning.building import new_model, recipe_tokenizer
+from spatialllm_ros.learning.checkpoints import has_checkpoint, load_weights
 from spatialllm_ros.learning.encoder_stage import encoder_stage
-from spatialllm_ros.learning.loop import Stage, load_weights, run_stage
+from spatialllm_ros.learning.loop import Stage, run_stage
 from spatialllm_ros.learning.question_data import (
     AskedQuestions,
     QuestionData,
@@ -74,7 +75,7 @@ def stages_to_run(recipe: Recipe, folder: Path) -> list[str]:
     Those before it are finished and have passed their gates.
     """
     names = [name for name in STAGE_NAMES if name in recipe.stages]
-    begun = [i for i, name in enumerate(names) if (folder / name / 'state.json').exists()]
+    begun = [i for i, name in enumerate(names) if has_checkpoint(folder / name)]
     return names[begun[-1] if begun else 0 :]
 
 
@@ -127,7 +128,7 @@ def _build_stage(
         validation = load_scene_arrays(data.validation, grid, data.validation_scenes)
         return encoder_stage(model, train, validation, config)
     types = config.types or (ALIGNMENT_TYPES if name == 'alignment' else tuple(QUESTION_TYPES))
-    asked = AskedQuestions(tokenizer, data.questions_per_view)
+    asked = AskedQuestions(tokenizer, data.questions_per_view, types=config.types)
     train_data = load_question_data(data.train, grid, data.train_scenes, asked)
     held = load_question_data(
         data.validation, grid, data.validation_scenes, replace(asked, split='eval')
@@ -164,12 +165,10 @@ def _asking_stage(
 
 def _load_start(module: nn.Module, recipe: Recipe, name: str, folder: Path) -> None:
     """Load what the stage before left, or the recipe's start, unless this stage has begun."""
-    if (folder / name / 'state.json').exists():
+    if has_checkpoint(folder / name):
         return
     earlier = [s for s in STAGE_NAMES[: STAGE_NAMES.index(name)] if s in recipe.stages]
-    if recipe.start is not None and not (
-        earlier and (folder / earlier[-1] / 'state.json').exists()
-    ):
+    if recipe.start is not None and not (earlier and has_checkpoint(folder / earlier[-1])):
         weights = _start_weights(recipe.start, module)
     elif earlier:
         weights = load_weights(folder / earlier[-1])

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from spatialllm_ros.errors import ConfigError, TrainingGateError
-from spatialllm_ros.learning.loop import LoopConfig, Stage, load_weights, run_stage
+from spatialllm_ros.learning.checkpoints import load_weights
+from spatialllm_ros.learning.loop import LoopConfig, Stage, run_stage
 from spatialllm_ros.learning.optimisers import make_optimisers
 from spatialllm_ros.learning.pipeline import run_recipe, stages_to_run
 from spatialllm_ros.learning.recipe import load_recipe
