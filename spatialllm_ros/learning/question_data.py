@@ -34,15 +34,19 @@ class AskedQuestions:
     Attributes:
         per_view: questions to make about each view.
         split: ``train`` or ``eval``, which wordings to use.
+        types: of the questions; none for all.
     """
 
     tokenizer: Tokenizer
     per_view: int
     split: str = 'train'
+    types: tuple[str, ...] = ()
 
     def key(self, scenes: int) -> str:
         """Return what the questions depend on, the code that makes them included."""
-        return f'{self.split} {scenes} {self.per_view} {_code_digest()} {self.tokenizer.to_str()}'
+        own = ''.join(f' {name}' for name in self.types)
+        words = self.tokenizer.to_str()
+        return f'{self.split} {scenes} {self.per_view}{own} {_code_digest()} {words}'
 
 
 def load_question_data(
@@ -84,7 +88,9 @@ def _views(scenes: Sequence[Scene], asked: AskedQuestions) -> Iterator[list[Ques
         for view in (scene, mirrored_scene(scene)):
             # Ends in one: trailing zeros would not tell this stream from the world's own.
             rng = np.random.Generator(np.random.PCG64([index, view is not scene, 1]))
-            yield generate(view, rng, balancer, asked.per_view, split=asked.split)
+            yield generate(
+                view, rng, balancer, asked.per_view, split=asked.split, types=asked.types
+            )
 
 
 def _code_digest() -> str:

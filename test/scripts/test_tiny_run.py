@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 
 from spatialllm_ros.errors import SceneError
 from spatialllm_ros.evaluation.held_out import HeldOutWorlds, ask_held_out
+from spatialllm_ros.evaluation.roadmap import ROWS
 from spatialllm_ros.runtime.bundle import load_bundle
 from spatialllm_ros.scenes.simulated import SceneSimulator
 
@@ -136,6 +137,31 @@ def test_processes_do_not_change_the_answers(bundle):
         for processes in (1, 2)
     )
     assert alone == together
+
+
+def test_the_roadmap_study_goes_on_and_reports_every_row(run, tmp_path, capsys):
+    data = {split: str(run.parent / split) for split in ('train', 'validation')}
+    recipe = {**RECIPE, 'data': {**data, 'train_scenes': 4, 'validation_scenes': 2}}
+    (tmp_path / 'roadmap.yaml').write_text(yaml.safe_dump(recipe))
+    command = ('training/run_roadmap.py', tmp_path / 'roadmap.yaml', '--out', tmp_path / 'runs',
+               '--report', tmp_path / 'report', '--seeds', 3, '--worlds', 8)  # fmt: skip
+    run_script(*command)
+    first = json.loads((tmp_path / 'report' / 'roadmap.json').read_text())
+    assert [(score['row'], score['seed']) for score in first] == [(row.name, 3) for row in ROWS]
+    states = sorted(tmp_path.glob('runs/seed-3/row-*/*/state.json'))
+    assert len(states) == len(ROWS) * len(RECIPE['stages'])
+    times = [path.stat().st_mtime_ns for path in states]
+    run_script(*command)
+    assert [path.stat().st_mtime_ns for path in states] == times
+    assert json.loads((tmp_path / 'report' / 'roadmap.json').read_text()) == first
+    table = capsys.readouterr().out
+    assert all(f'| {row.name} |' in table for row in ROWS)
+    assert (tmp_path / 'report' / 'roadmap.png').stat().st_size > 10_000
+    encoders = [
+        (tmp_path / 'runs' / 'seed-3' / f'row-{n}' / 'encoder' / 'weights-0.safetensors')
+        for n in range(4)
+    ]
+    assert encoders[0].read_bytes() == encoders[2].read_bytes() != encoders[3].read_bytes()
 
 
 def test_latency_is_printed_and_written(bundle, tmp_path, capsys):
