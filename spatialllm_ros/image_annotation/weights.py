@@ -29,7 +29,6 @@ MODEL_LICENCES = {
     f'{DEPTH_ANYTHING}-Outdoor-Base-hf': 'CC-BY-NC-4.0',
     f'{DEPTH_ANYTHING}-Indoor-Large-hf': 'CC-BY-NC-4.0',
     f'{DEPTH_ANYTHING}-Outdoor-Large-hf': 'CC-BY-NC-4.0',
-    'Intel/zoedepth-nyu-kitti': 'MIT',
     'apple/DepthPro-hf': 'LicenseRef-Apple-AMLR',
 }
 """Of any other model its user has to know it.
