@@ -22,7 +22,9 @@ from spatialllm_ros.errors import ConfigError, TrainingGateError
 from spatialllm_ros.learning.building import new_model, recipe_tokenizer
 from spatialllm_ros.learning.checkpoints import has_checkpoint, load_weights
 from spatialllm_ros.learning.encoder_stage import encoder_stage
+from spatialllm_ros.learning.grounding import POINTER_LAYER
 from spatialllm_ros.learning.loop import Stage, run_stage
+from spatialllm_ros.learning.lora import add_adapters, merged_weights, plain_name
 from spatialllm_ros.learning.question_data import (
     AskedQuestions,
     QuestionData,
@@ -107,14 +109,32 @@ def _run_one(recipe: Recipe, name: str, folder: Path, minutes: float) -> dict[st
     config = recipe.stages[name]
     tokenizer = recipe_tokenizer(recipe)
     model = new_model(recipe, tokenizer)
-    stage = _build_stage(recipe, name, model, tokenizer)
+    with PartialState().main_process_first():  # it writes the questions, the others read them
+        stage = _build_stage(recipe, name, model, tokenizer)
     _load_start(stage.module, recipe, name, folder)
-    loop = replace(config.loop, minutes=minutes)
-    scores = run_stage(stage, loop, folder / name)
+    stage = replace(stage, parts=shardable_parts(model))
+    scores = run_stage(stage, replace(config.loop, minutes=minutes), folder / name)
     if PartialState().is_main_process:
-        model.save_pretrained(folder / 'model')
+        _save_model(model, merged_weights(load_weights(folder / name), config.lora), folder)
         tokenizer.save(str(folder / 'model' / 'tokenizer.json'))
     return scores
+
+
+def shardable_parts(model: SpatialLLMForConditionalGeneration) -> tuple[nn.Module, ...]:
+    """Return the parts of a model that are only ever called as a whole.
+
+    The pointing layer is not: its projections are asked by themselves.
+    """
+    layers = model.language_model.model.layers
+    return (*model.vision_towers, *(e for i, e in enumerate(layers) if i != POINTER_LAYER))
+
+
+def _save_model(
+    model: SpatialLLMForConditionalGeneration, weights: dict[str, torch.Tensor], folder: Path
+) -> None:
+    """Save a stage's model from its checkpoint: at hand it may be adapted or shared out."""
+    own = {k.removeprefix('model.'): v for k, v in weights.items() if k.startswith('model.')}
+    model.save_pretrained(folder / 'model', state_dict=own)
 
 
 def _build_stage(
@@ -142,6 +162,8 @@ def question_stage(
 ) -> QuestionStage:
     """Return the module that a question stage trains."""
     stage = QuestionStage(model, config)
+    if config.lora is not None:
+        add_adapters(model.language_model, config.lora)
     if config.recompute:
         model.language_model.activation_checkpointing_enable({'use_reentrant': False})
     if config.compile:
@@ -171,12 +193,13 @@ def _load_start(module: nn.Module, recipe: Recipe, name: str, folder: Path) -> N
     if recipe.start is not None and not (earlier and has_checkpoint(folder / earlier[-1])):
         weights = _start_weights(recipe.start, module)
     elif earlier:
-        weights = load_weights(folder / earlier[-1])
+        lora = recipe.stages[earlier[-1]].lora
+        weights = merged_weights(load_weights(folder / earlier[-1]), lora)
     else:
         return
-    own = module.state_dict()
+    own = {key: plain_name(key) for key in module.state_dict()}
     module.load_state_dict(
-        {key: value for key, value in weights.items() if key in own}, strict=False
+        {key: weights[plain] for key, plain in own.items() if plain in weights}, strict=False
     )
 
 
@@ -190,7 +213,7 @@ def _start_weights(folder: Path, module: nn.Module) -> dict[str, torch.Tensor]:
     if not path.exists():
         raise ConfigError(f'expected weights at {path} to start from, found none')
     weights = {f'model.{key}': value for key, value in load_file(path).items()}
-    own = module.state_dict()
+    own = {plain_name(key): value for key, value in module.state_dict().items()}
     unlike = [k for k, v in weights.items() if k not in own or own[k].shape != v.shape]
     if unlike:
         raise ConfigError(

@@ -10,11 +10,13 @@ import yaml
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.loop import LoopConfig
+from spatialllm_ros.learning.lora import Lora
 from spatialllm_ros.questions import QUESTION_TYPES
 
 RECIPE_KEYS = {'name', 'seed', 'model', 'data', 'stages', 'start', 'pretrained'}
 STAGE_NAMES = ('encoder', 'alignment', 'instruction')
 PROBING = ('3d', '2d')
+LORA_KEYS = {f.name for f in fields(Lora)}
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class StageConfig:
         train_decoder: let the decoder learn, and not the projector alone.
         recompute: keep no activations of the decoder's layers, but compute them again.
         compile: compile the decoder's layers, which needs a C++ compiler.
+        lora: low-rank adapters that learn in place of the decoder's own weights.
         types: question types that are asked; none for those of the stage.
         grounding: teach where mentions point, and the 3D state of what they name.
         probing: what the backbones are taught token by token: ``3d``, or ``2d`` for what a flat
@@ -58,6 +61,7 @@ class StageConfig:
     train_decoder: bool = True
     recompute: bool = False
     compile: bool = False
+    lora: Lora | None = None
     types: tuple[str, ...] = ()
     grounding: bool = True
     probing: str = '3d'
@@ -117,6 +121,8 @@ def load_recipe(path: Path) -> Recipe:
     for name, stage in stages.items():
         _check_keys(stage, loop_keys | own_keys, f'stages.{name}', problems)
         _check_words(stage, name, problems)
+        if isinstance(stage, dict) and 'lora' in stage:
+            _check_keys(stage['lora'], LORA_KEYS, f'stages.{name}.lora', problems)
     if problems:
         raise ConfigError(f'{path}: ' + '; '.join(problems))
     seed = int(plain['seed'])
@@ -139,6 +145,11 @@ def _stage(plain: dict[str, Any], loop_keys: set[str], seed: int) -> StageConfig
     loop = {key: value for key, value in plain.items() if key in loop_keys}
     own = {key: value for key, value in plain.items() if key not in loop_keys}
     own['types'] = tuple(own.get('types', ()))
+    if 'lora' in own:
+        lora = {**own['lora']}
+        if 'targets' in lora:
+            lora['targets'] = tuple(lora['targets'])
+        own['lora'] = Lora(**lora)
     return StageConfig(loop=LoopConfig(**{'seed': seed, **loop}), **{'gate': {}, **own})
 
 

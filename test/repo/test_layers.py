@@ -25,7 +25,8 @@ NODE = CORE | ROS | {'node', 'runtime', 'cv2'}
 OFFLINE = (
     (TRUTH | RUNTIME)
     | {'model', 'learning', 'image_annotation', 'evaluation', 'deploy'}
-    | {'accelerate', 'matplotlib', 'onnx', 'onnxscript', 'safetensors', 'torch', 'transformers'}
+    | {'accelerate', 'matplotlib', 'onnx', 'onnxscript', 'peft', 'safetensors', 'torch'}
+    | {'transformers'}
 )
 
 # File patterns, relative to the package, and what they may import beside the standard library;

@@ -131,3 +131,16 @@ def test_sharded_weights_learn_what_whole_ones_learn(trained):
     assert {name: value.shape for name, value in weights.items()} == {
         name: value.shape for name, value in own.items()
     }
+
+
+def test_adapters_end_in_the_decoders_own_weights(trained):
+    adapted = trained(lora={'rank': 2, 'alpha': 6})
+    model = load_file(adapted.parent / 'model' / 'model.safetensors')
+    assert model.keys() == load_file(trained().parent / 'model' / 'model.safetensors').keys()
+    stage = load_file(adapted / f'weights-{STEPS % 2}.safetensors')
+    own = 'language_model.model.layers.2.mlp.up_proj'
+    up, down = (stage[f'model.{own}.lora_{part}.default.weight'] for part in 'BA')
+    assert (up.shape, down.shape) == ((32, 2), (2, 24))
+    assert np.abs(up).max() > 0
+    base = stage[f'model.{own}.base_layer.weight']
+    np.testing.assert_allclose(model[f'{own}.weight'], base + 3 * up @ down, atol=1e-6)
