@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.scenes.exchange import FORMATS, asked_images
+from spatialllm_ros.scenes.shard_questions import Asking
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
     try:
-        asked = asked_images(args.shards, args.per_scene, args.split, args.seed)
+        asked = asked_images(args.shards, Asking(args.per_scene, args.split, args.seed))
         count = FORMATS[args.format](tqdm(asked, unit='image'), args.out)
     except SpatialLLMError as error:
         sys.exit(str(error))

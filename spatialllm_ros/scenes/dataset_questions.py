@@ -6,6 +6,7 @@ existence and number are not asked. Nobody annotated colours, so phrases name no
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -54,6 +55,11 @@ FARTHEST = metres(float('inf'))
 """What answers say of this length and any beyond it."""
 
 
+def is_annotated(scene: Scene) -> bool:
+    """Whether a scene is an annotated image, not a simulated world whose whole truth is known."""
+    return scene.source.split('/')[0] in ASKABLE_TYPES
+
+
 def askable_types(scene: Scene) -> tuple[str, ...]:
     """Return the types that a scene's annotation can answer, given what is known of gravity."""
     known = ASKABLE_TYPES[scene.source.split('/')[0]]
@@ -65,10 +71,14 @@ def askable_types(scene: Scene) -> tuple[str, ...]:
 
 
 def ask_annotated(
-    scene: Scene, rng: np.random.Generator, balancer: Balancer, per_scene: int
-) -> list[QuestionRecord]:
-    """Return up to ``per_scene`` questions that the annotation of a scene can answer."""
-    types = askable_types(scene)
+    scene: Scene, rng: np.random.Generator, balancer: Balancer, per_scene: int,
+    wanted: Collection[str] = (),
+) -> list[QuestionRecord]:  # fmt: skip
+    """Return up to ``per_scene`` questions that the annotation of a scene can answer.
+
+    Those of the ``wanted`` types, where any are named.
+    """
+    types = [name for name in askable_types(scene) if not wanted or name in wanted]
     if not types:
         return []
     floored = with_floor(scene)

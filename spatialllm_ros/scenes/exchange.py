@@ -15,13 +15,13 @@ import string
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialllm_ros.questions import Balancer, generate
-from spatialllm_ros.scenes.dataset_questions import ASKABLE_TYPES, ask_annotated
+from spatialllm_ros.scenes.shard_questions import Asking, ask_shard
 from spatialllm_ros.scenes.shards import read_shard, shard_indices
 from spatialllm_ros.schema import QuestionRecord, Scene
 
@@ -38,52 +38,51 @@ class AskedImage:
     records: list[QuestionRecord]
 
 
-def asked_images(
-    folder: Path, per_scene: int, split: str = 'train', seed: int = 0
-) -> Iterator[AskedImage]:
-    """Yield the images of a folder of shards with questions balanced over all of them.
+def asked_images(folder: Path, asking: Asking) -> Iterator[AskedImage]:
+    """Yield the images of a folder of shards about which there is a question.
 
-    Args:
-        folder: what rendering or an import wrote.
-        per_scene: questions to make about each image.
-        split: ``train`` or ``eval``, which wordings to use; annotated images know the first only.
-        seed: of the choice of questions.
+    The questions are those of ``shard_questions.write_questions``.
 
     Raises:
         SceneError: there is no finished shard.
     """
-    balancer = Balancer()
     for index in shard_indices(folder):
         images = np.load(folder / f'images-{index:05d}.npy', mmap_mode='r')
-        for number, scene in enumerate(read_shard(folder, index)):
-            rng = np.random.default_rng([seed, index, number])
-            if scene.source.split('/')[0] in ASKABLE_TYPES:
-                records = ask_annotated(scene, rng, balancer, per_scene)
-            else:
-                records = generate(scene, rng, balancer, per_scene, split=split)
+        scenes = read_shard(folder, index)
+        for number, records in enumerate(ask_shard(scenes, index, asking)):
             if records:
-                yield AskedImage(scene, np.asarray(images[number]), records)
+                yield AskedImage(scenes[number], np.asarray(images[number]), records)
 
 
 def write_llava(asked: Iterable[AskedImage], out: Path) -> int:
     """Write ``questions.json`` and ``images/`` into a folder; return the number of questions."""
     (out / 'images').mkdir(parents=True, exist_ok=True)
-    conversations, count = [], 0
-    for item in asked:
-        name = f'images/{item.scene.scene_id}.png'
-        (out / name).write_bytes(_png(item.rgb))
-        turns: list[dict[str, str]] = []
-        for record in item.records:
-            mark = '' if turns else IMAGE_MARK
-            turns.append({'from': 'human', 'value': mark + record.question})
-            turns.append({'from': 'gpt', 'value': record.answer})
-        count += len(item.records)
-        origin = {'source': item.scene.source, 'licence': item.scene.licence}
-        conversations.append(
-            {'id': item.scene.scene_id, 'image': name, 'conversations': turns, **origin}
-        )
-    (out / 'questions.json').write_text(json.dumps(conversations, indent=1) + '\n', 'utf-8')
+    count = 0
+    with (out / 'questions.json').open('w', encoding='utf-8') as file:
+        file.write('[')  # written piece by piece: a list of all would not fit every memory
+        for item in asked:
+            name = f'images/{item.scene.scene_id}.png'
+            (out / name).write_bytes(_png(item.rgb))
+            file.write(',\n' if count else '\n')
+            file.write(json.dumps(_conversation(item, name), indent=1))
+            count += len(item.records)
+        file.write('\n]\n')
     return count
+
+
+def _conversation(item: AskedImage, image: str) -> dict[str, Any]:
+    turns: list[dict[str, str]] = []
+    for record in item.records:
+        mark = '' if turns else IMAGE_MARK
+        turns.append({'from': 'human', 'value': mark + record.question})
+        turns.append({'from': 'gpt', 'value': record.answer})
+    return {
+        'id': item.scene.scene_id,
+        'image': image,
+        'conversations': turns,
+        'source': item.scene.source,
+        'licence': item.scene.licence,
+    }
 
 
 def write_tsv(asked: Iterable[AskedImage], out: Path) -> int:

@@ -11,6 +11,7 @@ from spatialllm_ros.errors import SceneError
 from spatialllm_ros.evaluation.benchmarks.cv_bench import read_cv_bench
 from spatialllm_ros.evaluation.benchmarks.items import BenchmarkItem
 from spatialllm_ros.scenes.exchange import asked_images, write_llava, write_tsv
+from spatialllm_ros.scenes.shard_questions import Asking
 from spatialllm_ros.scenes.shards import RenderedScene, write_shard
 
 PER_SCENE = 12
@@ -36,13 +37,13 @@ def shards(tmp_path_factory, sampled_scene):
 
 @pytest.fixture(scope='module')
 def asked(shards):
-    return list(asked_images(shards, PER_SCENE, split='eval'))
+    return list(asked_images(shards, Asking(PER_SCENE, 'eval')))
 
 
 def test_equal_seeds_ask_alike_and_others_do_not(shards, asked):
-    again = list(asked_images(shards, PER_SCENE, split='eval'))
+    again = list(asked_images(shards, Asking(PER_SCENE, 'eval')))
     assert [item.records for item in again] == [item.records for item in asked]
-    other = list(asked_images(shards, PER_SCENE, split='eval', seed=1))
+    other = list(asked_images(shards, Asking(PER_SCENE, 'eval', seed=1)))
     assert [item.records for item in other] != [item.records for item in asked]
 
 
@@ -83,4 +84,4 @@ def test_tables_are_read_back_by_the_benchmark_reader(asked, tmp_path):
 
 def test_a_folder_without_shards_is_named(tmp_path):
     with pytest.raises(SceneError, match='found none'):
-        list(asked_images(tmp_path, 4))
+        list(asked_images(tmp_path, Asking(4)))
