@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from spatialllm_ros.learning.object_targets import FRONT_TARGETS, OBJECT_TARGETS
+from spatialllm_ros.learning.probing import known_errors
 from spatialllm_ros.learning.question_arrays import MAX_NUMBERS, TYPE_NAMES
 
 POINTER_LAYER = 1
@@ -124,7 +125,8 @@ def pointer_loss(log_probabilities: torch.Tensor, mentions: Mentions) -> torch.T
         min=1
     )
     wanted[:, 0] = (~mentions.present).float()
-    return -(wanted.unsqueeze(1) * log_probabilities).sum(-1).mean()
+    losses = -(wanted.unsqueeze(1) * log_probabilities).sum(-1)
+    return losses.mean() if len(losses) else losses.sum()  # zero, and part of the graph
 
 
 def pointer_accuracy(log_probabilities: torch.Tensor, mentions: Mentions) -> torch.Tensor:
@@ -135,8 +137,8 @@ def pointer_accuracy(log_probabilities: torch.Tensor, mentions: Mentions) -> tor
 
 
 def object_loss(values: torch.Tensor, mentions: Mentions) -> torch.Tensor:
-    """Return the regression loss (M, 13) values to the objects' 3D state."""
-    errors = F.smooth_l1_loss(values, mentions.targets, reduction='none', beta=0.05)
+    """Return the regression loss (M, 13) values to what is known of the objects' 3D state."""
+    errors = known_errors(values, mentions.targets, beta=0.05)
     weight = mentions.present.float().unsqueeze(-1).expand_as(errors).clone()
     weight[:, FRONT_TARGETS] *= mentions.has_front.float().unsqueeze(-1)
     return (errors * weight).sum() / mentions.present.sum().clamp(min=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from spatialllm_ros.learning.loop import Batch
 from spatialllm_ros.learning.question_arrays import NO_MENTION, QuestionArrays
@@ -16,6 +17,8 @@ from spatialllm_ros.learning.question_arrays import NO_MENTION, QuestionArrays
 IGNORED = -100
 PREFIX, PADDING = 0, -1
 """Segments of the image prefix and of what fills a view's row up; questions count from 1."""
+FILLERS = {'tokens': 0, 'segments': PADDING, 'places': 0, 'next_tokens': IGNORED}
+"""What stands behind a row's last question, in all that has packed positions."""
 
 
 def packed_questions(arrays: QuestionArrays, chosen: list[np.ndarray]) -> Batch:
@@ -44,14 +47,14 @@ def packed_questions(arrays: QuestionArrays, chosen: list[np.ndarray]) -> Batch:
         places < np.repeat(lengths - 1, lengths)
     )
     flat = {
-        'tokens': (tokens, 0),
-        'segments': (np.repeat(segment, lengths), PADDING),
-        'places': (places, 0),
-        'next_tokens': (np.where(is_answer, following, IGNORED), IGNORED),
+        'tokens': tokens,
+        'segments': np.repeat(segment, lengths),
+        'places': places,
+        'next_tokens': np.where(is_answer, following, IGNORED),
     }
     packed: dict[str, np.ndarray] = {}
-    for name, (values, filler) in flat.items():
-        packed[name] = np.full((len(chosen), longest), filler, np.int64)
+    for name, values in flat.items():
+        packed[name] = np.full((len(chosen), longest), FILLERS[name], np.int64)
         packed[name][rows, columns] = values
     packed |= {
         'view': view,
@@ -64,6 +67,20 @@ def packed_questions(arrays: QuestionArrays, chosen: list[np.ndarray]) -> Batch:
     }
     packed['mention_at'][packed['mention_object'] == NO_MENTION] = 0
     return {name: torch.from_numpy(values) for name, values in packed.items()}
+
+
+def joined(ours: Batch, others: Batch) -> Batch:
+    """Put views that have no 3D truth behind those that have; the truth covers the first only."""
+    longest = max(ours['tokens'].shape[1], others['tokens'].shape[1])
+    batch = dict(ours)
+    for name, value in others.items():
+        parts = [ours[name], value]
+        if name in FILLERS:
+            parts = [F.pad(p, (0, longest - p.shape[1]), value=FILLERS[name]) for p in parts]
+        elif name == 'view':
+            parts[1] = value + len(ours['tokens'])
+        batch[name] = torch.cat(parts)
+    return batch
 
 
 def visible(segments: torch.Tensor, prefix: int) -> torch.Tensor:

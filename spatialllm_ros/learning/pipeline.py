@@ -11,7 +11,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import PartialState
 from safetensors.torch import load_file
@@ -25,11 +24,8 @@ from spatialllm_ros.learning.encoder_stage import encoder_stage
 from spatialllm_ros.learning.grounding import POINTER_LAYER
 from spatialllm_ros.learning.loop import Stage, run_stage
 from spatialllm_ros.learning.lora import add_adapters, merged_weights, plain_name
-from spatialllm_ros.learning.question_data import (
-    AskedQuestions,
-    QuestionData,
-    load_question_data,
-)
+from spatialllm_ros.learning.mixing import MixedSampler, mixed_sampler
+from spatialllm_ros.learning.question_data import AskedQuestions, load_question_data
 from spatialllm_ros.learning.question_sampler import QuestionSampler
 from spatialllm_ros.learning.question_scores import question_scores
 from spatialllm_ros.learning.question_stage import QuestionStage
@@ -109,12 +105,13 @@ def _run_one(recipe: Recipe, name: str, folder: Path, minutes: float) -> dict[st
     config = recipe.stages[name]
     tokenizer = recipe_tokenizer(recipe)
     model = new_model(recipe, tokenizer)
-    with PartialState().main_process_first():  # it writes the questions, the others read them
-        stage = _build_stage(recipe, name, model, tokenizer)
+    processes = PartialState(cpu=not torch.cuda.is_available())
+    with processes.main_process_first():  # it writes the questions, the others read them
+        stage = _build_stage(recipe, name, model, tokenizer, folder / name)
     _load_start(stage.module, recipe, name, folder)
     stage = replace(stage, parts=shardable_parts(model))
     scores = run_stage(stage, replace(config.loop, minutes=minutes), folder / name)
-    if PartialState().is_main_process:
+    if processes.is_main_process:
         _save_model(model, merged_weights(load_weights(folder / name), config.lora), folder)
         tokenizer.save(str(folder / 'model' / 'tokenizer.json'))
     return scores
@@ -138,8 +135,9 @@ def _save_model(
 
 
 def _build_stage(
-    recipe: Recipe, name: str, model: SpatialLLMForConditionalGeneration, tokenizer: Tokenizer
-) -> Stage:
+    recipe: Recipe, name: str, model: SpatialLLMForConditionalGeneration, tokenizer: Tokenizer,
+    folder: Path,
+) -> Stage:  # fmt: skip
     config = recipe.stages[name]
     grid = (model.config.image_rows, model.config.image_columns)
     data = recipe.data
@@ -154,7 +152,16 @@ def _build_stage(
         data.validation, grid, data.validation_scenes, replace(asked, split='eval')
     )
     sampler = QuestionSampler(train_data, types, config.loop.batch, config.questions_per_image)
-    return _asking_stage(name, question_stage(model, config), sampler, held, grid)
+    source: QuestionSampler | MixedSampler = sampler
+    if data.mixed:
+        source = mixed_sampler(sampler, data.mixed, tokenizer, model.config, folder)
+
+    def evaluate(stage: nn.Module) -> dict[str, float]:
+        assert isinstance(stage, QuestionStage)
+        return question_scores(stage, held, grid, types)
+
+    module = question_stage(model, config)
+    return Stage(name, module, lambda rng: source.draw(rng, grid), evaluate)
 
 
 def question_stage(
@@ -169,20 +176,6 @@ def question_stage(
     if config.compile:
         stage.compile_layers()
     return stage
-
-
-def _asking_stage(
-    name: str, module: QuestionStage, sampler: QuestionSampler, held: QuestionData,
-    grid: tuple[int, int],
-) -> Stage:  # fmt: skip
-    def evaluate(stage: nn.Module) -> dict[str, float]:
-        assert isinstance(stage, QuestionStage)
-        return question_scores(stage, held, grid, tuple(sampler.types))
-
-    def make_batch(rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        return sampler.draw(rng, grid)
-
-    return Stage(name, module, make_batch, evaluate)
 
 
 def _load_start(module: nn.Module, recipe: Recipe, name: str, folder: Path) -> None:

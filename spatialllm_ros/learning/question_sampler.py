@@ -35,12 +35,21 @@ class QuestionSampler:
     views: int
     per_view: int
 
-    def draw(self, rng: np.random.Generator, grid: tuple[int, int]) -> Batch:
-        """Return a training batch: mirrored, varied, some without image."""
-        indices = rng.integers(len(self.data.scenes), size=self.views)
-        mirrored = rng.random(self.views) < 0.5
+    def draw(
+        self, rng: np.random.Generator, grid: tuple[int, int], views: int | None = None
+    ) -> Batch:
+        """Return a training batch: mirrored, varied, some without image.
+
+        Args:
+            rng: decides all of it.
+            grid: rows and columns of image tokens.
+            views: how many, where that is not ``self.views``.
+        """
+        views = self.views if views is None else views
+        indices = rng.integers(len(self.data.scenes), size=views)
+        mirrored = rng.random(views) < 0.5
         batch = training_views(self.data.scenes, indices, mirrored, grid, rng)
-        has_image = torch.from_numpy(rng.random(self.views) >= IMAGE_DROPOUT).float()
+        has_image = torch.from_numpy(rng.random(views) >= IMAGE_DROPOUT).float()
         chosen = [
             self._choose(2 * n + int(m), rng) for n, m in zip(indices, mirrored, strict=True)
         ]

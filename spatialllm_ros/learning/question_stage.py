@@ -108,7 +108,9 @@ class QuestionStage(nn.Module):
             losses |= {**own, 'total': losses['total'] + grounded}
         if self.train_vision:
             truth = dense_truth(batch['shares'], batch['labels'], batch['targets'], self.positions)
-            losses['probing'] = probing_loss(self.probe(features), truth, self.probing)
+            losses['probing'] = probing_loss(
+                self.probe(features[: len(batch['shares'])]), truth, self.probing
+            )
             losses['total'] = losses['total'] + PROBING_WEIGHT * losses['probing']
         return losses
 

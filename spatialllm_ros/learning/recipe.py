@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.learning.conversations import MixedSource
 from spatialllm_ros.learning.loop import LoopConfig
 from spatialllm_ros.learning.lora import Lora
 from spatialllm_ros.questions import QUESTION_TYPES
@@ -16,6 +17,7 @@ from spatialllm_ros.questions import QUESTION_TYPES
 RECIPE_KEYS = {'name', 'seed', 'model', 'data', 'stages', 'start', 'pretrained'}
 STAGE_NAMES = ('encoder', 'alignment', 'instruction')
 PROBING = ('3d', '2d')
+MIXED_KEYS = {f.name for f in fields(MixedSource)}
 LORA_KEYS = {f.name for f in fields(Lora)}
 
 
@@ -26,6 +28,7 @@ class DataConfig:
     Attributes:
         train, validation: folders written by ``training/render_scenes.py``.
         questions_per_view: questions made for each scene and for its mirror image.
+        mixed: conversations about other images that the question stages see as well.
     """
 
     train: Path
@@ -33,6 +36,7 @@ class DataConfig:
     train_scenes: int = 40_000
     validation_scenes: int = 400
     questions_per_view: int = 14
+    mixed: tuple[MixedSource, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,8 @@ def load_recipe(path: Path) -> Recipe:
     data = plain.get('data', {}) if isinstance(plain, dict) else {}
     stages = plain.get('stages', {}) if isinstance(plain, dict) else {}
     _check_keys(data, {f.name for f in fields(DataConfig)}, 'data', problems)
+    for number, source in enumerate(data.get('mixed', ()) if isinstance(data, dict) else ()):
+        _check_keys(source, MIXED_KEYS, f'data.mixed[{number}]', problems)
     _check_keys(stages, set(STAGE_NAMES), 'stages', problems)
     pretrained = plain.get('pretrained', {}) if isinstance(plain, dict) else {}
     _check_keys(pretrained, {f.name for f in fields(Pretrained)}, 'pretrained', problems)
@@ -130,15 +136,22 @@ def load_recipe(path: Path) -> Recipe:
         name=plain['name'],
         seed=seed,
         model=plain['model'],
-        data=DataConfig(
-            **{**data, 'train': Path(data['train']), 'validation': Path(data['validation'])}
-        ),
+        data=_data(data),
         stages={
             name: _stage(stages[name], loop_keys, seed) for name in STAGE_NAMES if name in stages
         },
         start=Path(plain['start']) if 'start' in plain else None,
         pretrained=Pretrained(tuple(pretrained.get('vision', ())), pretrained.get('text')),
     )
+
+
+def _data(plain: dict[str, Any]) -> DataConfig:
+    folders = {name: Path(plain[name]) for name in ('train', 'validation')}
+    mixed = tuple(
+        MixedSource(**{**source, 'path': Path(source['path']), 'images': Path(source['images'])})
+        for source in plain.get('mixed', ())
+    )
+    return DataConfig(**{**plain, **folders, 'mixed': mixed})
 
 
 def _stage(plain: dict[str, Any], loop_keys: set[str], seed: int) -> StageConfig:
