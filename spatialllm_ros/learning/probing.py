@@ -88,18 +88,35 @@ def probing_loss(
     objectness, category, colour, values = outputs
     owned = truth.owner >= 0
     fronted = owned & truth.has_front
-    errors = F.smooth_l1_loss(values, truth.targets, reduction='none', beta=0.1)
+    errors = known_errors(values, truth.targets, beta=0.1)
     plain = [i for i in range(errors.shape[-1]) if not _is_front(i)]
     told = FLAT_TARGETS if probing == '2d' else plain
     loss = (
         F.binary_cross_entropy_with_logits(objectness, owned.float())
-        + F.cross_entropy(category[owned], truth.category[owned])
-        + 0.5 * F.cross_entropy(colour[owned], truth.colour[owned])
-        + errors[owned][:, told].sum(-1).mean()
+        + _label_loss(category[owned], truth.category[owned])
+        + 0.5 * _label_loss(colour[owned], truth.colour[owned])
+        + _mean(errors[owned][:, told].sum(-1))
     )
     if probing == '2d':
         return loss
-    return loss + 2.0 * errors[fronted][:, FRONT_TARGETS].sum(-1).mean()
+    return loss + 2.0 * _mean(errors[fronted][:, FRONT_TARGETS].sum(-1))
+
+
+def known_errors(values: torch.Tensor, targets: torch.Tensor, beta: float) -> torch.Tensor:
+    """Return the smooth L1 errors of values to targets, zero where a target is NaN."""
+    known = ~torch.isnan(targets)
+    return F.smooth_l1_loss(values, targets.nan_to_num(), reduction='none', beta=beta) * known
+
+
+def _label_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross entropy to the labels that are known."""
+    known = labels >= 0
+    return _mean(F.cross_entropy(logits[known], labels[known], reduction='none'))
+
+
+def _mean(values: torch.Tensor) -> torch.Tensor:
+    """Return the mean; zero of nothing, since a batch may lack what a loss is about."""
+    return values.sum() / max(1, len(values))
 
 
 def _is_front(index: int) -> bool:
@@ -119,9 +136,15 @@ def probing_scores(outputs: tuple[torch.Tensor, ...], truth: DenseTruth) -> dict
     log_distance = (values - truth.targets)[owned][:, 5]
     return {
         'objectness': float(((objectness > 0) == owned).float().mean()),
-        'category': float((category.argmax(-1) == truth.category)[owned].float().mean()),
-        'colour': float((colour.argmax(-1) == truth.colour)[owned].float().mean()),
+        'category': _label_accuracy(category[owned], truth.category[owned]),
+        'colour': _label_accuracy(colour[owned], truth.colour[owned]),
         'centre_fraction': float(offset.norm(dim=-1).median()),
-        'distance_error': float(log_distance.abs().expm1().median()),
-        'heading_deg': float(torch.rad2deg(turn[fronted].abs().median())),
+        'distance_error': float(log_distance.abs().expm1().nanmedian()),
+        'heading_deg': float(torch.rad2deg(turn[fronted].abs().nanmedian())),
     }
+
+
+def _label_accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the share of known labels that are the likeliest; NaN where none is known."""
+    known = labels >= 0
+    return float((logits.argmax(-1) == labels)[known].float().mean())

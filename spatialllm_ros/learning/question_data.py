@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,15 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from spatialllm_ros import geometry, questions, relations
-from spatialllm_ros.learning.question_arrays import QuestionArrays, tokenise_questions
-from spatialllm_ros.learning.scene_arrays import SceneArrays, load_scene_arrays
-from spatialllm_ros.questions import Balancer, generate
+from spatialllm_ros.learning import scene_arrays
+from spatialllm_ros.learning.question_arrays import ABSENT, QuestionArrays, tokenise_questions
+from spatialllm_ros.learning.scene_arrays import SceneArrays, kept_objects, load_scene_arrays
+from spatialllm_ros.questions import Balancer
+from spatialllm_ros.scenes import dataset_questions
+from spatialllm_ros.scenes.dataset_questions import is_annotated
 from spatialllm_ros.scenes.mirror import mirrored_scene
+from spatialllm_ros.scenes.shard_questions import ask_scene
+from spatialllm_ros.scenes.shards import read_scenes
 from spatialllm_ros.schema import QuestionRecord, Scene
 
 
@@ -58,7 +64,7 @@ def load_question_data(
     again when the code that words or answers them has changed.
 
     Args:
-        folder: what ``training/render_scenes.py`` wrote.
+        folder: what ``training/render_scenes.py`` or ``training/import_dataset.py`` wrote.
         grid: rows and columns of image tokens.
         limit: read no more than this many scenes.
         asked: what to ask.
@@ -67,36 +73,65 @@ def load_question_data(
         SceneError: there is no finished shard.
     """
     scenes = load_scene_arrays(folder, grid, limit)
-    name = hashlib.sha256(asked.key(len(scenes)).encode()).hexdigest()[:16]
-    path = folder / f'questions-{name}.npz'
+    key = asked.key(len(scenes)) + _annotation_digest(folder)
+    path = folder / f'questions-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz'
     if not path.exists():
-        made = _make(scenes.scenes, asked)
-        made.save(path)
+        _make(islice(read_scenes(folder), len(scenes)), len(scenes), asked).save(path)
     return QuestionData(scenes, QuestionArrays.load(path))
 
 
-def _make(scenes: Sequence[Scene], asked: AskedQuestions) -> QuestionArrays:
+def _make(scenes: Iterable[Scene], count: int, asked: AskedQuestions) -> QuestionArrays:
     views = _views(scenes, asked)
-    bar = tqdm(views, total=2 * len(scenes), unit='view', mininterval=5)
+    bar = tqdm(views, total=2 * count, unit='view', mininterval=5)
     return tokenise_questions(bar, asked.tokenizer)
 
 
-def _views(scenes: Sequence[Scene], asked: AskedQuestions) -> Iterator[list[QuestionRecord]]:
+def _views(scenes: Iterable[Scene], asked: AskedQuestions) -> Iterator[list[QuestionRecord]]:
     """Yield the questions of each view; one balancer over all of them."""
     balancer = Balancer()
     for index, scene in enumerate(scenes):
         for view in (scene, mirrored_scene(scene)):
             # Ends in one: trailing zeros would not tell this stream from the world's own.
             rng = np.random.Generator(np.random.PCG64([index, view is not scene, 1]))
-            yield generate(
+            records = ask_scene(
                 view, rng, balancer, asked.per_view, split=asked.split, types=asked.types
             )
+            yield reindexed(records, kept_objects(scene))
+
+
+def reindexed(records: list[QuestionRecord], kept: Sequence[int]) -> list[QuestionRecord]:
+    """Return the questions that mention no other objects than those kept, by their new indices."""
+    places = {index: place for place, index in enumerate(kept)} | {ABSENT: ABSENT}
+    return [
+        replace(
+            record,
+            mentions=tuple(
+                replace(mention, object_index=places[mention.object_index])
+                for mention in record.mentions
+            ),
+        )
+        for record in records
+        if all(mention.object_index in places for mention in record.mentions)
+    ]
+
+
+def _annotation_digest(folder: Path) -> str:
+    """Return what the questions about annotated images depend on beside the others."""
+    if not is_annotated(next(read_scenes(folder))):
+        return ''
+    sources = Path(dataset_questions.__file__), Path(scene_arrays.__file__)
+    return ' ' + _digest(sources)
 
 
 def _code_digest() -> str:
     """Return a hash of the code that decides what is asked and what is true."""
     package = Path(questions.__file__).parent
-    sources = [Path(geometry.__file__), Path(relations.__file__), *sorted(package.glob('*.py'))]
+    return _digest(
+        [Path(geometry.__file__), Path(relations.__file__), *sorted(package.glob('*.py'))]
+    )
+
+
+def _digest(sources: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for source in sources:
         digest.update(source.read_bytes())

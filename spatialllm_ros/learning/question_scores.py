@@ -66,7 +66,8 @@ def _score_batch(
     errors = (read - mentions.targets)[mentions.present]
     grounded['pointer'].append(float(grounding.pointer_accuracy(pointed, mentions)))
     grounded['centre_fraction'] += (errors[:, :2] / 2).norm(dim=-1).tolist()
-    grounded['distance_error'] += errors[:, 5].abs().expm1().tolist()
+    distance_error = errors[:, 5].abs().expm1()
+    grounded['distance_error'] += distance_error[~distance_error.isnan()].tolist()
     fronted = mentions.present & mentions.has_front
     turn = torch.atan2(read[:, 9], read[:, 10]) - torch.atan2(
         mentions.targets[:, 9], mentions.targets[:, 10]

@@ -5,6 +5,7 @@ Notation: N scenes, O objects per scene at most, T image tokens.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 from spatialllm_ros.geometry import CAMERA_FEATURES, camera_token_features
 from spatialllm_ros.learning.object_targets import OBJECT_TARGETS, object_targets
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
-from spatialllm_ros.scenes.shards import read_shard, shard_indices
-from spatialllm_ros.schema import Scene
+from spatialllm_ros.scenes.shards import read_owners, read_shard, shard_indices
+from spatialllm_ros.schema import Scene, SceneObject
 
 MAX_OBJECTS = 8
+UNKNOWN = -1
+"""Label of a category or colour that is not in the catalogue, and of all where no object is."""
 CATEGORY_INDEX = {name: i for i, name in enumerate(CATEGORIES)}
 COLOUR_INDEX = {name: i for i, name in enumerate(COLOURS)}
 
@@ -27,16 +30,14 @@ class SceneArrays:
     """The scenes of a folder.
 
     Attributes:
-        scenes: the records themselves, N of them.
         images: one memory map (n, H, W, 3) per shard.
         locations: (N, 2) shard position and index in it.
         camera_features: (N, T, 11) float16.
-        targets: (N, O, 13) regression targets.
-        labels: (N, O, 3) category, colour and has_front; -1 where there is no object.
+        targets: (N, O, 13) regression targets, NaN where the truth does not tell.
+        labels: (N, O, 3) category, colour and has_front, or UNKNOWN.
         shares: (N, O, T) uint8, how many of a token's 16 samples show the object.
     """
 
-    scenes: list[Scene]
     images: list[NDArray[np.uint8]]
     locations: NDArray[np.int64]
     camera_features: NDArray[np.float16]
@@ -46,7 +47,7 @@ class SceneArrays:
 
     def __len__(self) -> int:
         """Return the number of scenes."""
-        return len(self.scenes)
+        return len(self.locations)
 
     def pixels(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the images (B, H, W, 3) of scenes."""
@@ -59,45 +60,37 @@ def load_scene_arrays(
     """Read the finished shards of a folder.
 
     Args:
-        folder: what ``training/render_scenes.py`` wrote.
+        folder: what ``training/render_scenes.py`` or ``training/import_dataset.py`` wrote.
         grid: rows and columns of image tokens.
         limit: read no more than this many scenes.
 
     Raises:
         SceneError: there is no finished shard.
     """
-    scenes: list[Scene] = []
     images: list[NDArray[np.uint8]] = []
-    shares: list[NDArray[np.uint8]] = []
     locations: list[tuple[int, int]] = []
+    truths = []
     for index in shard_indices(folder):
-        if limit is not None and len(scenes) >= limit:
+        if limit is not None and len(locations) >= limit:
             break
-        read = read_shard(folder, index)
-        owners = np.load(folder / f'owners-{index:05d}.npy')
-        locations += [(len(images), i) for i in range(len(read))]
+        scenes = read_shard(folder, index)[: None if limit is None else limit - len(locations)]
+        locations += [(len(images), i) for i in range(len(scenes))]
         images.append(np.load(folder / f'images-{index:05d}.npy', mmap_mode='r'))
-        shares.append(token_shares(owners, grid))
-        scenes += read
-    count = len(scenes) if limit is None else min(limit, len(scenes))
-    scenes = scenes[:count]
-    tokens = grid[0] * grid[1]
-    features = np.zeros((count, tokens, len(CAMERA_FEATURES)), np.float16)
-    targets = np.zeros((count, MAX_OBJECTS, len(OBJECT_TARGETS)), np.float32)
-    labels = np.full((count, MAX_OBJECTS, 3), -1, np.int64)
-    for n, scene in enumerate(scenes):
-        features[n] = camera_token_features(scene.camera, *grid)
-        for o, item in enumerate(scene.objects):
-            targets[n, o] = object_targets(item, scene)
-            labels[n, o] = (
-                CATEGORY_INDEX[item.category],
-                COLOUR_INDEX[item.colour],
-                int(item.has_front),
-            )
-    return SceneArrays(
-        scenes, images, np.array(locations[:count]), features, targets, labels,
-        np.concatenate(shares)[:count],
-    )  # fmt: skip
+        truths.append(_truth(scenes, read_owners(folder, index, scenes), grid))
+    features, targets, labels, shares = map(np.concatenate, zip(*truths, strict=True))
+    return SceneArrays(images, np.array(locations), features, targets, labels, shares)
+
+
+def kept_objects(scene: Scene) -> tuple[int, ...]:
+    """Return the indices of the objects there is room for: those most seen, in their order."""
+
+    def seen_px(index: int) -> float:
+        item = scene.objects[index]
+        left, top, right, bottom = item.box_xyxy_px
+        return item.visibility * (right - left) * (bottom - top)
+
+    most_seen = sorted(range(len(scene.objects)), key=seen_px, reverse=True)
+    return tuple(sorted(most_seen[:MAX_OBJECTS]))
 
 
 def token_shares(owners: NDArray[np.int8], grid: tuple[int, int]) -> NDArray[np.uint8]:
@@ -115,3 +108,29 @@ def token_shares(owners: NDArray[np.int8], grid: tuple[int, int]) -> NDArray[np.
     cells = owners.reshape(count, rows, height // rows, columns, width // columns)
     shares = [(cells == o).sum(axis=(2, 4)).reshape(count, -1) for o in range(MAX_OBJECTS)]
     return np.stack(shares, axis=1).astype(np.uint8)
+
+
+def _truth(
+    scenes: Sequence[Scene], owners: NDArray[np.int8], grid: tuple[int, int]
+) -> tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8]]:
+    """Return features, targets, labels and shares of the scenes of one shard."""
+    count = len(scenes)
+    features = np.zeros((count, grid[0] * grid[1], len(CAMERA_FEATURES)), np.float16)
+    targets = np.zeros((count, MAX_OBJECTS, len(OBJECT_TARGETS)), np.float32)
+    labels = np.full((count, MAX_OBJECTS, 3), UNKNOWN, np.int64)
+    kept_owners = np.full_like(owners, -1)
+    for n, scene in enumerate(scenes):
+        features[n] = camera_token_features(scene.camera, *grid)
+        for o, index in enumerate(kept_objects(scene)):
+            targets[n, o] = object_targets(scene.objects[index], scene)
+            labels[n, o] = _labels(scene.objects[index])
+            kept_owners[n][owners[n] == index] = o
+    return features, targets, labels, token_shares(kept_owners, grid)
+
+
+def _labels(item: SceneObject) -> tuple[int, int, int]:
+    return (
+        CATEGORY_INDEX.get(item.category, UNKNOWN),
+        COLOUR_INDEX.get(item.colour, UNKNOWN),
+        int(item.has_front),
+    )

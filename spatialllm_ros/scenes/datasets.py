@@ -24,7 +24,7 @@ from spatialllm_ros.scenes.kitti import read_kitti
 from spatialllm_ros.scenes.licences import accepted
 from spatialllm_ros.scenes.nuscenes import read_nuscenes
 from spatialllm_ros.scenes.omni3d import read_omni3d
-from spatialllm_ros.scenes.shards import OWNER_STRIDE_PX, RenderedScene, write_shard
+from spatialllm_ros.scenes.shards import RenderedScene, box_owners, write_shard
 from spatialllm_ros.schema import Scene
 
 READERS: dict[str, Callable[[Path, ImportReport], Iterator[Scene]]] = {
@@ -117,7 +117,7 @@ def fitted_image(scene: Scene, size_px: tuple[int, int]) -> RenderedScene:
     rgb = read_rgb(scene)
     box = fit_letterbox(scene.camera.width_px, scene.camera.height_px, *size_px)
     fitted = fitted_scene(scene, box)
-    return RenderedScene(fitted, _letterboxed(rgb, box), _owners(fitted))
+    return RenderedScene(fitted, _letterboxed(rgb, box), box_owners(fitted))
 
 
 def read_rgb(scene: Scene) -> Rgb:
@@ -142,18 +142,3 @@ def _letterboxed(rgb: Rgb, box: Letterbox) -> Rgb:
     bottom, right = box.pad_top_px + inner.shape[0], box.pad_left_px + inner.shape[1]
     canvas[box.pad_top_px : bottom, box.pad_left_px : right] = inner
     return canvas
-
-
-def _owners(scene: Scene) -> NDArray[np.int8]:
-    """Return the (H / 4, W / 4) map of object indices, -1 for none."""
-    rows = np.arange(OWNER_STRIDE_PX // 2, scene.camera.height_px, OWNER_STRIDE_PX)
-    columns = np.arange(OWNER_STRIDE_PX // 2, scene.camera.width_px, OWNER_STRIDE_PX)
-    owners = np.full((len(rows), len(columns)), -1, np.int8)
-    far_to_near = sorted(
-        range(len(scene.objects)), key=lambda i: -np.linalg.norm(scene.objects[i].centre_optical_m)
-    )
-    for index in far_to_near:
-        left, top, right, bottom = scene.objects[index].box_xyxy_px
-        inside = ((rows >= top) & (rows <= bottom))[:, None] & (columns >= left)
-        owners[inside & (columns <= right)] = index
-    return owners

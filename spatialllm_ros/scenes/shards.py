@@ -8,7 +8,7 @@ them into memory. The JSON file is written last: a shard without it is unfinishe
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,29 @@ def read_shard(folder: Path, index: int) -> list[Scene]:
                 'delete the shard and render it again'
             ) from error
     return scenes
+
+
+def read_owners(folder: Path, index: int, scenes: Sequence[Scene]) -> NDArray[np.int8]:
+    """Return the object maps (N, H / 4, W / 4) of a shard's first scenes, of boxes if need be."""
+    path = folder / f'owners-{index:05d}.npy'
+    if path.exists():
+        return np.asarray(np.load(path)[: len(scenes)])
+    return np.stack([box_owners(scene) for scene in scenes])
+
+
+def box_owners(scene: Scene) -> NDArray[np.int8]:
+    """Return the (H / 4, W / 4) object map that 2D boxes make, nearer ones over farther ones."""
+    rows = np.arange(OWNER_STRIDE_PX // 2, scene.camera.height_px, OWNER_STRIDE_PX)
+    columns = np.arange(OWNER_STRIDE_PX // 2, scene.camera.width_px, OWNER_STRIDE_PX)
+    owners = np.full((len(rows), len(columns)), -1, np.int8)
+    far_to_near = sorted(
+        range(len(scene.objects)), key=lambda i: -np.linalg.norm(scene.objects[i].centre_optical_m)
+    )
+    for index in far_to_near:
+        left, top, right, bottom = scene.objects[index].box_xyxy_px
+        inside = ((rows >= top) & (rows <= bottom))[:, None] & (columns >= left)
+        owners[inside & (columns <= right)] = index
+    return owners
 
 
 def read_scenes(folder: Path) -> Iterator[Scene]:

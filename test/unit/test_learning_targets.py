@@ -151,7 +151,6 @@ def _arrays(scene: Scene, pixels, owners) -> SceneArrays:
     labels[0, 0] = (0, 0, 1)
     features = camera_token_features(scene.camera, 9, 12)[None].astype(np.float16)
     return SceneArrays(
-        [scene],
         [pixels],
         np.array([[0, 0]]),
         features,
