@@ -30,7 +30,7 @@ class Progress:
 
 def write_checkpoint(folder: Path, weights: Tensors, moments: Tensors, progress: Progress) -> None:
     """Write a checkpoint into a stage's folder; the one before stays until this one is whole."""
-    slot = progress.step % 2
+    slot = 1 - _state(folder)['slot'] if has_checkpoint(folder) else 0
     for name, tensors in (('weights', weights), ('moments', moments)):
         partial = folder / f'{name}.partial'
         save_file(tensors, partial)
