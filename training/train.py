@@ -2,7 +2,7 @@
 
 python training/train.py training/recipes/nano.yaml --out checkpoints/nano
 python training/train.py training/recipes/nano.yaml --out checkpoints/nano --stage encoder
-python training/train.py training/recipes/8b.yaml --dry-run
+python training/train.py training/recipes/8b.yaml --dry-run --processes 8
 torchrun --nproc-per-node 2 training/train.py training/recipes/nano.yaml --out checkpoints/nano
 """
 
@@ -28,6 +28,7 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--out', type=Path, help='folder for checkpoints')
     what.add_argument('--dry-run', action='store_true', help='only tell what it would take')
+    parser.add_argument('--processes', type=int, default=1, help='what --dry-run counts with')
     parser.add_argument('--stage', choices=STAGE_NAMES, help='run this stage alone')
     parser.add_argument('--minutes', type=float, default=math.inf, help='stop after this long')
     parser.add_argument('--threads', type=int, default=0, help='CPU threads (default: all)')
@@ -37,7 +38,7 @@ def main() -> None:
     try:
         recipe = load_recipe(args.recipe)
         if args.dry_run:
-            print(plan_recipe(recipe).table())
+            print(plan_recipe(recipe, args.processes).table())
             return
         scores = run_recipe(recipe, args.out, args.stage, args.minutes)
     except SpatialLLMError as error:

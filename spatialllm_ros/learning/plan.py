@@ -11,7 +11,7 @@ from torch import nn
 
 from spatialllm_ros.learning.building import MARKS
 from spatialllm_ros.learning.encoder_stage import EncoderStage
-from spatialllm_ros.learning.pipeline import question_stage
+from spatialllm_ros.learning.pipeline import question_stage, shardable_parts
 from spatialllm_ros.learning.recipe import Recipe, StageConfig
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
@@ -22,7 +22,7 @@ TOKENS_PER_QUESTION = 17
 WEIGHT_BYTES, GRADIENT_BYTES, MOMENT_BYTES = 4, 4, 8
 """Per parameter: float32 weights, their gradients, and AdamW's two moments."""
 GIB = 2**30
-FOOTNOTE = 'Memory of one process: its state whole, or shared by 8; activations are estimated.'
+FOOTNOTE = 'Memory is that of each process; activations are estimated.'
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class StagePlan:
 
     Attributes:
         trained: parameters that learn.
-        views_per_step: of one process.
-        state_gib: weights, gradients and moments of one process that holds all of them.
-        activations_gib: what the backward pass needs, an estimate.
+        views_per_step: of all processes.
+        state_gib: weights, gradients and moments that one process holds.
+        activations_gib: what the backward pass needs on one process, an estimate.
     """
 
     name: str
@@ -62,26 +62,33 @@ class Plan:
         lines += [f'  image tokens {self.image_tokens:27d}', '']
         lines += [
             f'{"stage":12s} {"steps":>7s} {"views/step":>10s} {"tokens/view":>11s} '
-            f'{"trained":>10s} {"state":>10s} {"of 8":>10s} {"activations":>12s}'
+            f'{"trained":>10s} {"state":>10s} {"activations":>12s}'
         ]
         lines += [
             f'{s.name:12s} {s.steps:7d} {s.views_per_step:10d} {s.tokens_per_view:11d} '
-            f'{s.trained / 1e6:8,.1f} M {s.state_gib:6,.1f} GiB {s.state_gib / 8:6,.1f} GiB '
-            f'{s.activations_gib:8,.1f} GiB'
+            f'{s.trained / 1e6:8,.1f} M {s.state_gib:6,.1f} GiB {s.activations_gib:8,.1f} GiB'
             for s in self.stages
         ]
         return '\n'.join([*lines, '', FOOTNOTE])
 
 
-def plan_recipe(recipe: Recipe) -> Plan:
+def plan_recipe(recipe: Recipe, processes: int = 1) -> Plan:
     """Build the recipe's model without weights and count.
+
+    Args:
+        recipe: what would be trained.
+        processes: how many would train it together.
 
     Raises:
         ConfigError: the recipe's sizes make no model.
     """
     with torch.device('meta'):
-        model = SpatialLLMForConditionalGeneration(_config(recipe))
-        stages = tuple(_plan_stage(name, config, model) for name, config in recipe.stages.items())
+        built = _config(recipe)
+        model = SpatialLLMForConditionalGeneration(built)
+        stages = tuple(
+            _plan_stage(name, config, SpatialLLMForConditionalGeneration(built), processes)
+            for name, config in recipe.stages.items()
+        )
     return Plan(recipe.name, dict(_parts(model)), model.config.tokens_per_image, stages)
 
 
@@ -105,22 +112,31 @@ def _size(module: nn.Module) -> int:
 
 
 def _plan_stage(
-    name: str, config: StageConfig, model: SpatialLLMForConditionalGeneration
+    name: str, config: StageConfig, model: SpatialLLMForConditionalGeneration, processes: int
 ) -> StagePlan:
     encodes = name == 'encoder'
     stage = EncoderStage(model, config.probing) if encodes else question_stage(model, config)
     trained = sum(p.numel() for p in stage.parameters() if p.requires_grad)
-    state = WEIGHT_BYTES * _size(stage) + (GRADIENT_BYTES + MOMENT_BYTES) * trained
+    state: float = WEIGHT_BYTES * _size(stage) + (GRADIENT_BYTES + MOMENT_BYTES) * trained
+    if config.loop.sharding == 'full' and processes > 1:
+        state = state / processes + _gathered_bytes(stage, shardable_parts(model))
     tokens = model.config.tokens_per_image
     if not encodes:
         tokens += 1 + TOKENS_PER_QUESTION * config.questions_per_image
     per_view = _vision_bytes(model.config) if encodes or config.train_vision else 0.0
     if not encodes:
         per_view += _decoder_bytes(model.config.text_config, tokens, config.recompute)
-    views = config.loop.batch
+    loop = config.loop
     return StagePlan(
-        name, config.loop.steps, views, tokens, trained, state / GIB, views * per_view / GIB
-    )
+        name, loop.steps, loop.batch * loop.accumulate * processes, tokens, trained,
+        state / GIB, loop.batch * per_view / GIB,
+    )  # fmt: skip
+
+
+def _gathered_bytes(stage: nn.Module, parts: tuple[nn.Module, ...]) -> int:
+    """Return the bytes of what is whole at a time: all outside the parts, and the largest part."""
+    sizes = [_size(part) for part in parts]
+    return (WEIGHT_BYTES + GRADIENT_BYTES) * (_size(stage) - sum(sizes) + max(sizes))
 
 
 def _vision_bytes(config: Any) -> float:

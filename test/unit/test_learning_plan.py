@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from spatialllm_ros.learning.lora import Lora
 from spatialllm_ros.learning.plan import GIB, plan_recipe
 from spatialllm_ros.learning.recipe import load_recipe
 
@@ -45,3 +46,33 @@ def test_recomputed_layers_keep_only_what_enters_them():
         plan_recipe(kept).stages[0].activations_gib / plan_recipe(recipe).stages[1].activations_gib
     )
     assert 10 < ratio < 20
+
+
+def test_what_is_shared_out_is_divided_by_the_processes():
+    recipe = load_recipe(RECIPES / '8b.yaml')
+    (_, alone), (_, together) = (plan_recipe(recipe, n).stages for n in (1, 8))
+    assert together.views_per_step == 8 * alone.views_per_step == 128
+    assert together.activations_gib == alone.activations_gib
+    words, size = 128256 + 5, 4096  # outside the parts: embeddings, read-out, the pointing layer
+    layer = size * (2 * size + 2 * 1024 + 3 * 14336) + 2 * size
+    backbone = 304.4e6
+    gathered = 2 * words * size + layer + backbone
+    expected = alone.state_gib / 8 + 8 * gathered / GIB
+    assert together.state_gib == pytest.approx(expected, rel=0.02)
+    assert together.state_gib < 40 < alone.state_gib
+    loop = replace(recipe.stages['instruction'].loop, sharding='none')
+    whole = replace(recipe.stages['instruction'], loop=loop)
+    plan = plan_recipe(replace(recipe, stages={'instruction': whole}), 8)
+    assert plan.stages[0].state_gib == pytest.approx(alone.state_gib)
+
+
+def test_adapters_are_what_learns_of_a_decoder():
+    recipe = load_recipe(RECIPES / '8b.yaml')
+    adapted = replace(
+        recipe.stages['instruction'], lora=Lora(rank=8, targets=('q_proj', 'v_proj'))
+    )
+    frozen, small = plan_recipe(
+        replace(recipe, stages={**recipe.stages, 'instruction': adapted})
+    ).stages
+    adapters = 32 * 8 * ((4096 + 4096) + (4096 + 1024))
+    assert small.trained == frozen.trained + adapters
