@@ -8,10 +8,25 @@ import sys
 from collections.abc import Callable, Sequence
 
 from spatialllm_ros import __version__
-from spatialllm_ros.errors import InputError, SpatialLLMError
+from spatialllm_ros.errors import EngineError, InputError, SpatialLLMError
 from spatialllm_ros.runtime import ask_command
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {'ask': ask_command.main}
+
+def _build_engine(arguments: Sequence[str]) -> int:
+    try:  # only here, so that the other commands need no onnx
+        from spatialllm_ros.deploy import tensorrt_command  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise EngineError(
+            f'expected the packages that engines are built with, found no {error.name}; run '
+            '`pip install -r requirements/tensorrt.txt`'
+        ) from error
+    return tensorrt_command.main(arguments)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    'ask': ask_command.main,
+    'build-engine': _build_engine,
+}
 """Every command by name: takes its arguments, returns the exit status."""
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130

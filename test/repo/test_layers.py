@@ -40,10 +40,11 @@ LAYERS = {
     'questions/*.py': TRUTH,
     'runtime/engines/tensorrt*.py': RUNTIME | {'tensorrt'},
     'runtime/engines/torch*.py': RUNTIME | {'torch'},
+    'runtime/cli.py': RUNTIME | {'deploy'},  # build-engine, imported when it is asked for
     'runtime/**/*.py': RUNTIME,
     'node/*.py': NODE,
     'demo/*.py': NODE | TRUTH | RUNTIME | {'demo', 'evaluation'},
-    'deploy/tensorrt*.py': CORE | {'deploy', 'onnx', 'tensorrt'},
+    'deploy/tensorrt*.py': CORE | {'deploy', 'onnx', 'runtime', 'tensorrt'},
     'model/**/*.py': OFFLINE,
     'learning/**/*.py': OFFLINE,
     'image_annotation/*.py': OFFLINE,
