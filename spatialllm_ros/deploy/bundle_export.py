@@ -7,7 +7,8 @@ float16 ``model.safetensors`` beside them does, so the model of the bundle is on
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -105,21 +106,32 @@ def export_bundle(
         ConfigError: the model or the tokenizer is of a kind that cannot be exported, or the
             folder holds something else than a bundle.
     """
-    _check_replaceable(folder)
     tokens = _special_tokens(tokenizer)
-    model.eval()
-    round_to_half(model)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix='.export-', dir=folder.parent) as scratch:
-        made = Path(scratch) / 'bundle'
-        made.mkdir()
+    with replaced_bundle(folder) as made:
+        model.eval()
+        round_to_half(model)
         _write_files(model, tokenizer, made, settings)
         manifest = _manifest(model, tokens, made, settings)
         (made / MANIFEST_NAME).write_text(manifest.to_json(), encoding='utf-8')
         check_parity(model, load_bundle(made))
+    return load_bundle(folder)
+
+
+@contextmanager
+def replaced_bundle(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, which takes a bundle's place unless filling it fails.
+
+    Raises:
+        ConfigError: there is something else than a bundle in the place.
+    """
+    _check_replaceable(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix='.export-', dir=folder.parent) as scratch:
+        made = Path(scratch) / 'bundle'
+        made.mkdir()
+        yield made
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
-    return load_bundle(folder)
 
 
 def _check_replaceable(folder: Path) -> None:

@@ -60,14 +60,14 @@ def _logits(model: Any, engine: Engine, rng: np.random.Generator) -> tuple[Float
     whole = model.language_model(inputs_embeds=torch.from_numpy(embeddings)[None]).logits
     context = engine.new_context()
     parts = [
-        context.append(_span(embeddings, start, end))
+        context.append(text_span(embeddings, start, end))
         for start, end in ((0, prefix), (prefix, prefix + WORDS))
     ]
     return whole[0].numpy(), np.concatenate(parts)
 
 
-def _span(embeddings: Floats, start: int, end: int) -> Span:
-    """Return some positions of a text, each of which sees all before it."""
+def text_span(embeddings: Floats, start: int, end: int) -> Span:
+    """Return a part of a text (S, D), each position of which sees all before it."""
     places = np.arange(start, end)
     visible = np.arange(end)[None] <= places[:, None]
     return Span(embeddings[start:end], places, visible, np.arange(end - start))

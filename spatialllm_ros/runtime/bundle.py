@@ -101,6 +101,7 @@ class Manifest:
         temperature: divides log-probabilities before they become confidences; fitted on held-out
             questions.
         training: where the weights come from, for people.
+        derived: of a bundle in another precision: its parent, and the accuracy of both.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Manifest:
     limits: Limits = Limits()
     temperature: float = 1.0
     training: Mapping[str, Any] = field(default_factory=dict)
+    derived: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""

@@ -1,0 +1,192 @@
+"""A bundle into one of another precision, held against its parent on the task before it is kept.
+
+The passes are deterministic and need no data; validation worlds decide whether a result is good.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import onnx
+
+from spatialllm_ros.deploy.bundle_export import replaced_bundle
+from spatialllm_ros.deploy.dynamic_int8 import dynamic_int8
+from spatialllm_ros.deploy.half_precision import to_half
+from spatialllm_ros.deploy.weight_only import int4_weights, int8_weights
+from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.evaluation.validation_accuracy import ValidationWorlds, compare_accuracy
+from spatialllm_ros.runtime.bundle import (
+    DECODER,
+    MANIFEST_NAME,
+    ROLES,
+    VISION,
+    Bundle,
+    Manifest,
+    file_entry,
+    load_bundle,
+    sha256_of,
+)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How the graphs of a bundle are rewritten.
+
+    Attributes:
+        passes: changes a graph in place, by the graph's role.
+        names: what the manifest calls the result, by the parent's precision.
+    """
+
+    passes: Mapping[str, Callable[[onnx.ModelProto], None]]
+    names: Mapping[str, str]
+
+
+PRECISIONS: dict[str, Precision] = {
+    'fp16': Precision({DECODER: to_half, VISION: to_half}, {'float32': 'float16'}),
+    'int8': Precision({DECODER: int8_weights}, {'float32': 'int8', 'float16': 'float16-int8'}),
+    'int4': Precision({DECODER: int4_weights}, {'float32': 'int4', 'float16': 'float16-int4'}),
+    'int8-dynamic': Precision({DECODER: dynamic_int8}, {'float32': 'int8-dynamic'}),
+}
+"""Every precision by its name on the command line."""
+
+
+@dataclass(frozen=True)
+class QuantiseSettings:
+    """What to make of a bundle, and how much worse it may be.
+
+    Attributes:
+        precision: a key of ``PRECISIONS``.
+        max_loss: of the mean accuracy, in points of a hundred.
+        worlds: what both are asked about.
+    """
+
+    precision: str
+    max_loss: float = 1.0
+    worlds: ValidationWorlds = field(default_factory=ValidationWorlds)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            ConfigError: an unknown precision, or a loss that is no share of a hundred points.
+        """
+        if self.precision not in PRECISIONS:
+            raise ConfigError(
+                f'expected a precision of {list(PRECISIONS)}, found {self.precision!r}'
+            )
+        if not 0 <= self.max_loss <= 100:
+            raise ConfigError(f'expected a loss of 0 to 100 points, found {self.max_loss}')
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """Where a bundle comes from, and the accuracy of both on the same validation worlds.
+
+    Attributes:
+        parent_sha256: of the parent's manifest, which has the hashes of its files.
+        parent_bytes: size of the parent's files that this bundle has, too.
+    """
+
+    parent: str
+    parent_sha256: str
+    parent_bytes: int
+    first_seed: int
+    worlds: int
+    parent_accuracy: float
+    accuracy: float
+
+
+def quantise_bundle(folder: Path, out: Path, settings: QuantiseSettings) -> Bundle:
+    """Write a bundle in another precision, unless it answers worse than allowed.
+
+    Args:
+        folder: the parent bundle's.
+        out: the new bundle's; a bundle that is there is replaced.
+        settings: see ``QuantiseSettings``.
+
+    Raises:
+        BundleError: there is no parent, or a broken one.
+        ConfigError: the parent cannot have this precision, the place is taken, or too many
+            answers got worse; nothing is written.
+        SceneError: there is no OpenGL to draw with.
+    """
+    if out.resolve() == folder.resolve():
+        raise ConfigError(f'expected another folder than that of the parent, found {out}')
+    parent = load_bundle(folder)
+    with replaced_bundle(out) as made:
+        manifest = write_quantised(parent, made, settings.precision)
+        bundles = (parent, load_bundle(made))
+        before, after = compare_accuracy(bundles, settings.worlds)
+        check_loss(before, after, settings)
+        derived = _derivation(parent, settings.worlds, before, after)
+        _write_manifest(made, replace(manifest, derived=asdict(derived)))
+    return load_bundle(out)
+
+
+def write_quantised(parent: Bundle, folder: Path, precision: str) -> Manifest:
+    """Write what runs a bundle in another precision; weights for training stay behind.
+
+    Raises:
+        ConfigError: the parent cannot have this precision.
+    """
+    chosen = PRECISIONS[precision]
+    decoder = parent.manifest.decoder
+    if decoder.precision not in chosen.names:
+        raise ConfigError(
+            f'expected a bundle in one of {list(chosen.names)} to make {precision} of, found '
+            f'{decoder.precision} in {parent.folder}; take its parent'
+        )
+    files = {}
+    for role in ROLES:
+        path = folder / parent.path(role).name
+        if role in chosen.passes:
+            graph = onnx.load(parent.path(role))
+            chosen.passes[role](graph)
+            onnx.save(graph, path)
+        else:
+            shutil.copyfile(parent.path(role), path)
+        files[role] = file_entry(path, folder)
+    manifest = replace(
+        parent.manifest,
+        name=f'{parent.manifest.name}-{precision}',
+        decoder=replace(decoder, precision=chosen.names[decoder.precision]),
+        files=files,
+    )
+    _write_manifest(folder, manifest)
+    return manifest
+
+
+def check_loss(before: float, after: float, settings: QuantiseSettings) -> None:
+    """Hold an accuracy against that of the parent.
+
+    Raises:
+        ConfigError: it is lower by more than allowed.
+    """
+    loss = 100 * (before - after)
+    if loss > settings.max_loss:
+        raise ConfigError(
+            f'expected {settings.precision} to lose at most {settings.max_loss:g} points of '
+            f'accuracy, found {loss:.2f} ({100 * before:.2f} before, {100 * after:.2f} after); '
+            'take a finer precision, or allow more with --max-loss'
+        )
+
+
+def _derivation(
+    parent: Bundle, worlds: ValidationWorlds, before: float, after: float
+) -> Derivation:
+    return Derivation(
+        parent=parent.manifest.name,
+        parent_sha256=sha256_of(parent.folder / MANIFEST_NAME),
+        parent_bytes=sum(parent.manifest.files[role].bytes for role in ROLES),
+        first_seed=worlds.first_seed,
+        worlds=worlds.count,
+        parent_accuracy=before,
+        accuracy=after,
+    )
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding='utf-8')

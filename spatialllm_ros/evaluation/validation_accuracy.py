@@ -1,0 +1,72 @@
+"""The accuracy of several bundles on the same validation worlds, which no held-out score needs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from tqdm import tqdm
+
+from spatialllm_ros.errors import SpatialLLMError
+from spatialllm_ros.evaluation.asked_worlds import AskedWorld, asked_worlds, seeds_from
+from spatialllm_ros.evaluation.scoring import judge, scored_type
+from spatialllm_ros.runtime.bundle import Bundle
+from spatialllm_ros.runtime.engines import load_engine
+from spatialllm_ros.runtime.session import Request, SpatialSession
+from spatialllm_ros.scenes.worlds import VALIDATION_SEEDS
+from spatialllm_ros.schema import Query
+
+
+@dataclass(frozen=True)
+class ValidationWorlds:
+    """Which worlds to ask about, and the threads of the computation (0: one per core)."""
+
+    first_seed: int = VALIDATION_SEEDS.start
+    count: int = 300
+    threads: int = 0
+
+
+def compare_accuracy(bundles: Sequence[Bundle], worlds: ValidationWorlds) -> list[float]:
+    """Return each bundle's accuracy, the mean over question types, on the same questions.
+
+    Args:
+        bundles: of models that take images of one size.
+        worlds: see ``ValidationWorlds``.
+
+    Raises:
+        ConfigError: the seeds are not validation seeds.
+        EngineError: a bundle cannot be loaded.
+        SceneError: there is no OpenGL to draw with.
+    """
+    seeds = seeds_from(worlds.first_seed, worlds.count, VALIDATION_SEEDS)
+    sessions = [
+        SpatialSession(bundle, load_engine(bundle, threads=worlds.threads)) for bundle in bundles
+    ]
+    image = bundles[0].manifest.image
+    asked = asked_worlds(seeds, (image.width_px, image.height_px))
+    return accuracies(sessions, tqdm(asked, total=worlds.count, unit='world'))
+
+
+def accuracies(sessions: Sequence[SpatialSession], worlds: Iterable[AskedWorld]) -> list[float]:
+    """Return each session's accuracy, the mean over the types that are asked."""
+    right: list[dict[str, list[bool]]] = [defaultdict(list) for _ in sessions]
+    for world in worlds:
+        for session, by_type in zip(sessions, right, strict=True):
+            for name, is_right in _answered(session, world):
+                by_type[name].append(is_right)
+    return [mean(mean(own) for own in by_type.values()) for by_type in right]
+
+
+def _answered(session: SpatialSession, world: AskedWorld) -> list[tuple[str, bool]]:
+    """Return the type of each question and whether it was answered well; no answer is not."""
+    requests = [Request(Query(record.question, record.options)) for record in world.records]
+    outcomes = session.answer_batch(session.encode(world.frame), requests)
+    return [
+        (
+            scored_type(record),
+            not isinstance(outcome, SpatialLLMError) and judge(record, outcome).is_right,
+        )
+        for record, outcome in zip(world.records, outcomes, strict=True)
+    ]

@@ -1,0 +1,353 @@
+"""Precision passes against slow second formulations, and the gate on the task."""
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import numpy_helper
+
+from spatialllm_ros.deploy import precision
+from spatialllm_ros.deploy.bundle_export import ExportSettings, export_bundle
+from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
+from spatialllm_ros.deploy.graph_builder import GraphBuilder
+from spatialllm_ros.deploy.half_precision import to_half
+from spatialllm_ros.deploy.parity import text_span
+from spatialllm_ros.deploy.precision import (
+    PRECISIONS,
+    QuantiseSettings,
+    quantise_bundle,
+    write_quantised,
+)
+from spatialllm_ros.deploy.weight_only import (
+    CLIPPING_RATIOS,
+    block_of,
+    int4_weights,
+    int8_weights,
+    quantise_groups,
+)
+from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.evaluation.asked_worlds import AskedWorld
+from spatialllm_ros.evaluation.validation_accuracy import ValidationWorlds, accuracies
+from spatialllm_ros.model.configuration import SpatialLLMConfig
+from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
+from spatialllm_ros.questions.vocabulary import build_tokenizer
+from spatialllm_ros.runtime.bundle import ROLES, load_bundle, sha256_of
+from spatialllm_ros.runtime.engines.onnx_engine import OnnxEngine
+from spatialllm_ros.schema import Answer, AnswerKind, QuestionRecord
+
+SIZE, CONTEXT = 32, 64
+CASES = [
+    (flavour, name) for flavour in FLAVOURS for name in PRECISIONS
+    if (flavour, name) != ('concat18', 'int4')
+]  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def bundles(tmp_path_factory):
+    """Export one random model in both flavours."""
+    folder = tmp_path_factory.mktemp('bundles')
+    tokenizer = build_tokenizer()
+    tokenizer.save(str(folder / 'tokenizer.json'))
+    torch.manual_seed(5)
+    model = SpatialLLMForConditionalGeneration(
+        SpatialLLMConfig(
+            vision_configs=[{'model_type': 'spatialllm_vision', 'widths': [8, 8, 12],
+                             'num_hidden_layers': 1, 'num_attention_heads': 2}],
+            text_config={'model_type': 'llama', 'vocab_size': tokenizer.get_vocab_size(),
+                         'hidden_size': SIZE, 'intermediate_size': 48, 'num_hidden_layers': 2,
+                         'num_attention_heads': 2, 'num_key_value_heads': 1,
+                         'tie_word_embeddings': True},
+            image_size=(32, 32), image_grid=(2, 2),
+        )
+    )  # fmt: skip
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+    return {
+        flavour: export_bundle(
+            model,
+            folder / 'tokenizer.json',
+            folder / flavour,
+            ExportSettings('tiny', flavour, CONTEXT),
+        )
+        for flavour in FLAVOURS
+    }
+
+
+def logits(bundle):
+    context = OnnxEngine(bundle, threads=1).new_context()
+    text = np.random.default_rng(1).normal(size=(20, SIZE)).astype(np.float32)
+    parts = [(0, 9), (9, 10), (10, 20)]
+    return np.concatenate([context.append(text_span(text, *part)) for part in parts])
+
+
+def image_tokens(bundle):
+    rng = np.random.default_rng(2)
+    pixels, camera = rng.normal(size=(1, 3, 32, 32)), rng.normal(size=(1, 4, 11))
+    engine = OnnxEngine(bundle, threads=1)
+    return engine.embed_image(pixels.astype(np.float32), camera.astype(np.float32))
+
+
+def gap(found, expected):
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def slow_group(values, bits, kind):
+    """Return the least squared error of one group, value by value."""
+    high = 2 ** (bits - 1) - 1
+    peak = max(abs(float(value)) for value in values)
+    errors = []
+    for ratio in CLIPPING_RATIOS:
+        scale = float(kind(np.float32(np.float32(peak) * ratio / high)))
+        if scale == 0:
+            scale = 1.0
+        whole = [min(max(round(float(value) / scale), -high - 1), high) for value in values]
+        errors.append(sum((n * scale - float(v)) ** 2 for n, v in zip(whole, values, strict=True)))
+    return min(errors)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6), st.sampled_from([4, 8]), st.sampled_from([np.float32, np.float16]))
+def test_scales_have_the_least_error_of_all_that_are_tried(seed, bits, kind):
+    rng = np.random.default_rng(seed)
+    weights = (rng.standard_t(3, size=(32, 3)) * 10.0 ** rng.integers(-3, 2)).astype(kind)
+    weights[:, 2] = 0
+    found = quantise_groups(weights, bits, block=16)
+    assert found.scales.dtype == kind
+    assert found.scales.shape == (2, 3)
+    widened = found.integers * np.repeat(found.scales.astype(np.float64), 16, axis=0)
+    for group in range(2):
+        rows = slice(16 * group, 16 * group + 16)
+        for column in range(3):
+            own = weights[rows, column]
+            error = np.square(widened[rows, column] - own.astype(np.float64)).sum()
+            assert error == pytest.approx(slow_group(own, bits, kind), rel=1e-3, abs=1e-12)
+
+
+def test_an_outlier_is_clipped_where_that_is_better():
+    weights = np.full((32, 1), 0.4, np.float32)
+    weights[0] = 1.0
+    found = quantise_groups(weights, bits=4, block=32)
+    plain = np.rint(weights * 7) / 7
+    widened = found.integers * found.scales
+    assert np.square(widened - weights).sum() < np.square(plain - weights).sum()
+    assert np.abs(found.integers).max() <= 7
+
+
+@pytest.mark.parametrize(('bits', 'shift'), [(8, int8_weights), (4, int4_weights)])
+def test_graph_multiplies_by_what_the_integers_mean(bits, shift):
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(64, 5)).astype(np.float32)
+    graph = GraphBuilder('product', 24)
+    graph.input('x', ('rows', 64))
+    graph.weight('w', weights)
+    graph.node('MatMul', ['x', 'w'], 'y')
+    graph.output('y', ('rows', 5))
+    model = graph.model()
+    shift(model)
+    onnx.checker.check_model(model, full_check=True)
+    block = 64 if bits == 8 else 32
+    found = quantise_groups(weights, bits, block)
+    widened = found.integers * np.repeat(found.scales, block, axis=0)
+    # Unfused, for fused products round x as well.
+    plain = ort.SessionOptions()
+    plain.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(model.SerializeToString(), plain)
+    x = rng.normal(size=(7, 64)).astype(np.float32)
+    (y,) = session.run(None, {'x': x})
+    assert np.allclose(y, x @ widened, atol=1e-4)
+    stored = {
+        item.name: numpy_helper.to_array(item).astype(int) for item in model.graph.initializer
+    }
+    assert np.array_equal(stored['w.integers'], found.integers)
+
+
+@pytest.mark.parametrize(('flavour', 'name'), CASES)
+def test_quantised_bundle_answers_nearly_alike(bundles, tmp_path, flavour, name):
+    parent = bundles[flavour]
+    write_quantised(parent, tmp_path, name)
+    bundle = load_bundle(tmp_path)
+    bound = {'fp16': 0.01, 'int8': 0.05, 'int4': 0.4, 'int8-dynamic': 0.1}[name]
+    assert 0 < gap(logits(bundle), logits(parent)) < bound
+    same_image = gap(image_tokens(bundle), image_tokens(parent))
+    assert 0 < same_image < 0.01 if name == 'fp16' else same_image == 0
+    sizes = [item.manifest.files['decoder'].bytes for item in (bundle, parent)]
+    assert sizes[0] < (0.7 if name == 'fp16' else 0.6) * sizes[1]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *('manifest.json', 'vision.onnx', 'decoder.onnx', 'embeddings.npy', 'tokenizer.json'),
+    }
+    assert set(bundle.manifest.files) == set(ROLES)
+
+
+@pytest.fixture
+def half(bundles, tmp_path):
+    """Make both flavours in half precision."""
+    for flavour, parent in bundles.items():
+        (tmp_path / flavour).mkdir()
+        write_quantised(parent, tmp_path / flavour, 'fp16')
+    return {flavour: load_bundle(tmp_path / flavour) for flavour in bundles}
+
+
+@pytest.mark.parametrize('name', ['int8', 'int4'])
+def test_weights_of_a_half_bundle_can_be_quantised(half, bundles, tmp_path, name):
+    folder = tmp_path / 'both'
+    folder.mkdir()
+    write_quantised(half['static24'], folder, name)
+    bundle = load_bundle(folder)
+    assert bundle.manifest.decoder.precision == f'float16-{name}'
+    assert gap(logits(bundle), logits(bundles['static24'])) < (0.05 if name == 'int8' else 0.4)
+    assert np.array_equal(image_tokens(bundle), image_tokens(half['static24']))
+
+
+def test_passes_are_deterministic(bundles, tmp_path):
+    for name in PRECISIONS:
+        hashes = []
+        for attempt in 'ab':
+            folder = tmp_path / f'{name}-{attempt}'
+            folder.mkdir()
+            manifest = write_quantised(bundles['static24'], folder, name)
+            hashes.append({role: entry.sha256 for role, entry in manifest.files.items()})
+        assert hashes[0] == hashes[1], name
+
+
+def test_what_a_parent_cannot_become_is_refused(half, bundles, tmp_path):
+    refused = [
+        (half['static24'], 'fp16', 'found float16'),
+        (half['static24'], 'int8-dynamic', 'found float16'),
+        (half['concat18'], 'int8', 'operator set 19'),
+        (bundles['concat18'], 'int4', 'operator set 21'),
+    ]
+    for parent, name, words in refused:
+        with pytest.raises(ConfigError, match=words):
+            write_quantised(parent, tmp_path, name)
+
+
+def test_four_bits_need_a_dimension_that_has_blocks():
+    assert [block_of(rows) for rows in (192, 48, 24)] == [32, 16, 0]
+    graph = GraphBuilder('product', 24)
+    graph.input('x', ('rows', 24))
+    graph.weight('w', np.ones((24, 5), np.float32))
+    graph.node('MatMul', ['x', 'w'], 'y')
+    graph.output('y', ('rows', 5))
+    with pytest.raises(ConfigError, match='inner dimensions'):
+        int4_weights(graph.model())
+
+
+def test_half_graph_widens_outputs_and_cuts_constants():
+    graph = GraphBuilder('masked', 24)
+    graph.input('x', ('rows', 3))
+    graph.weight('hidden', np.array([-1e9, 0, 0.25], np.float32))
+    graph.node('Add', ['x', 'hidden'], 'sum')
+    graph.node('Softmax', ['sum'], 'y')
+    graph.node('Identity', ['sum'], 'total')
+    for name in ('total', 'y'):
+        graph.output(name, ('rows', 3))
+    model = graph.model()
+    to_half(model)
+    onnx.checker.check_model(model, full_check=True)
+    session = ort.InferenceSession(model.SerializeToString())
+    total, shares = session.run(None, {'x': np.array([[0, 2, 0.5]], np.float32)})
+    assert total.dtype == shares.dtype == np.float32
+    assert total[0].tolist() == [-65504, 2, 0.75]
+    assert np.allclose(shares, [[0, 1 / (1 + np.exp(-1.25)), 1 / (1 + np.exp(1.25))]], atol=1e-3)
+
+
+class Saying:
+    """A session that gives one answer to everything."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def encode(self, frame):
+        return frame
+
+    def answer_batch(self, encoded, requests):
+        return [
+            Answer(self.text, AnswerKind.CHOICE, 1.0, 0, 'f', 'c', choice=options.index(self.text))
+            if self.text in (options := request.query.options)
+            else ConfigError('expected an option')
+            for request in requests
+        ]
+
+
+def test_accuracy_is_the_mean_over_types_and_no_answer_is_wrong():
+    def asked(kind: str, options: tuple[str, ...], answer: str) -> QuestionRecord:
+        return QuestionRecord('s', kind, 'which?', options, answer)
+
+    worlds = [
+        AskedWorld(None, [asked('height_higher', ('mug', 'box'), 'mug')] * 3),
+        AskedWorld(
+            None,
+            [
+                asked('height_higher', ('mug', 'box'), 'box'),
+                asked('location_above', ('yes', 'no'), 'no'),
+            ],
+        ),
+    ]
+    assert accuracies([Saying('mug'), Saying('no')], worlds) == [3 / 4 / 2, 1 / 2]
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Give two accuracies for parent and child in the place of asking about worlds."""
+
+    def give(*found):
+        monkeypatch.setattr(precision, 'compare_accuracy', lambda bundles, worlds: list(found))
+
+    return give
+
+
+def test_accuracies_and_parent_are_kept_in_the_manifest(bundles, tmp_path, measured):
+    measured(0.75, 0.745)
+    parent = bundles['static24']
+    out = tmp_path / 'int8'
+    worlds = ValidationWorlds(count=7)
+    quantise_bundle(parent.folder, out, QuantiseSettings('int8', worlds=worlds))
+    manifest = json.loads((out / 'manifest.json').read_text())
+    assert manifest['name'] == 'tiny-int8'
+    assert manifest['decoder'] == {
+        **json.loads((parent.folder / 'manifest.json').read_text())['decoder'],
+        'precision': 'int8',
+    }
+    assert manifest['derived'] == {
+        'parent': 'tiny',
+        'parent_sha256': sha256_of(parent.folder / 'manifest.json'),
+        'parent_bytes': sum(parent.path(role).stat().st_size for role in ROLES),
+        'first_seed': worlds.first_seed,
+        'worlds': 7,
+        'parent_accuracy': 0.75,
+        'accuracy': 0.745,
+    }
+
+
+def test_too_great_a_loss_leaves_nothing_and_spares_what_was_there(bundles, tmp_path, measured):
+    parent, out = bundles['static24'].folder, tmp_path / 'new'
+    measured(0.75, 0.735)
+    with pytest.raises(ConfigError, match=r'at most 1 points of accuracy, found 1\.50'):
+        quantise_bundle(parent, out, QuantiseSettings('int8'))
+    assert list(tmp_path.iterdir()) == []
+    quantise_bundle(parent, out, QuantiseSettings('int8', max_loss=2))
+    before = sha256_of(out / 'manifest.json')
+    with pytest.raises(ConfigError, match='--max-loss'):
+        quantise_bundle(parent, out, QuantiseSettings('fp16'))
+    assert sha256_of(out / 'manifest.json') == before
+    assert load_bundle(out).manifest.decoder.precision == 'int8'
+
+
+def test_impossible_settings_are_refused(bundles, tmp_path):
+    folder = bundles['static24'].folder
+    with pytest.raises(ConfigError, match="found 'int3'"):
+        QuantiseSettings('int3')
+    with pytest.raises(ConfigError, match='found nan'):
+        QuantiseSettings('int8', max_loss=float('nan'))
+    with pytest.raises(ConfigError, match='another folder'):
+        quantise_bundle(folder, folder, QuantiseSettings('int8'))
+    held_out = QuantiseSettings('int8', worlds=ValidationWorlds(900_000_000, 1))
+    with pytest.raises(ConfigError, match='first seed within 800000000'):
+        quantise_bundle(folder, tmp_path / 'out', held_out)
+    assert list(tmp_path.iterdir()) == []
