@@ -62,7 +62,9 @@ def sizes(folder) -> dict[str, int]:
         Workers(processes=2),
         pytest.param(
             Workers(use_ray=True),
-            marks=pytest.mark.skipif(not find_spec('ray'), reason='requirements/ray.txt'),
+            marks=pytest.mark.skipif(
+                not find_spec('ray'), reason='requirements/ray.txt is not installed'
+            ),
         ),
     ],
     ids=['here', 'processes', 'ray'],

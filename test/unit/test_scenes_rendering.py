@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -171,6 +172,14 @@ def test_shards_resume_and_do_not_depend_on_who_renders_them(tmp_path):
     assert len(files(one)) == 6
     assert [scene.scene_id for scene in read_scenes(one)] == [f'sim-{i}' for i in range(6)]
     assert read_shard(one, 1)[0].image == 'images-00001.npy#0'
+
+
+@pytest.mark.skipif(not find_spec('ray'), reason='requirements/ray.txt is not installed')
+@pytest.mark.filterwarnings('ignore')  # Ray's own
+def test_a_ray_cluster_renders_the_same(tmp_path):
+    here, there = tmp_path / 'here', tmp_path / 'there'
+    assert rendered(request(here)) == rendered(request(there), use_ray=True) == 6
+    assert files(here) == files(there)
 
 
 def test_a_broken_line_is_named(tmp_path):
