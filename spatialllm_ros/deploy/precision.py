@@ -16,7 +16,7 @@ from spatialllm_ros.deploy.bundle_export import replaced_bundle
 from spatialllm_ros.deploy.dynamic_int8 import dynamic_int8
 from spatialllm_ros.deploy.half_precision import to_half
 from spatialllm_ros.deploy.weight_only import int4_weights, int8_weights
-from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.errors import BundleError, ConfigError
 from spatialllm_ros.evaluation.validation_accuracy import ValidationWorlds, compare_accuracy
 from spatialllm_ros.runtime.bundle import (
     DECODER,
@@ -108,7 +108,7 @@ def quantise_bundle(folder: Path, out: Path, settings: QuantiseSettings) -> Bund
         settings: see ``QuantiseSettings``.
 
     Raises:
-        BundleError: there is no parent, or a broken one.
+        BundleError: there is no parent, a broken one, or one that was replaced meanwhile.
         ConfigError: the parent cannot have this precision, the place is taken, or too many
             answers got worse; nothing is written.
         SceneError: there is no OpenGL to draw with.
@@ -116,12 +116,14 @@ def quantise_bundle(folder: Path, out: Path, settings: QuantiseSettings) -> Bund
     if out.resolve() == folder.resolve():
         raise ConfigError(f'expected another folder than that of the parent, found {out}')
     parent = load_bundle(folder)
+    identity = sha256_of(folder / MANIFEST_NAME)
     with replaced_bundle(out) as made:
         manifest = write_quantised(parent, made, settings.precision)
         bundles = (parent, load_bundle(made))
         before, after = compare_accuracy(bundles, settings.worlds)
         check_loss(before, after, settings)
-        derived = _derivation(parent, settings.worlds, before, after)
+        _check_unchanged(folder, identity)
+        derived = _derivation(parent, identity, settings.worlds, before, after)
         _write_manifest(made, replace(manifest, derived=asdict(derived)))
     return load_bundle(out)
 
@@ -174,12 +176,21 @@ def check_loss(before: float, after: float, settings: QuantiseSettings) -> None:
         )
 
 
+def _check_unchanged(folder: Path, identity: str) -> None:
+    """Refuse a parent of which some files may have been read before and some after a change."""
+    if (found := sha256_of(folder / MANIFEST_NAME)) != identity:
+        raise BundleError(
+            f'{folder} was replaced meanwhile: expected a manifest with sha256 {identity}, found '
+            f'{found}; run the command again'
+        )
+
+
 def _derivation(
-    parent: Bundle, worlds: ValidationWorlds, before: float, after: float
+    parent: Bundle, identity: str, worlds: ValidationWorlds, before: float, after: float
 ) -> Derivation:
     return Derivation(
         parent=parent.manifest.name,
-        parent_sha256=sha256_of(parent.folder / MANIFEST_NAME),
+        parent_sha256=identity,
         parent_bytes=sum(parent.manifest.files[role].bytes for role in ROLES),
         first_seed=worlds.first_seed,
         worlds=worlds.count,

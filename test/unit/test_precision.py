@@ -1,6 +1,7 @@
 """Precision passes against slow second formulations, and the gate on the task."""
 
 import json
+import shutil
 
 import numpy as np
 import onnx
@@ -30,8 +31,9 @@ from spatialllm_ros.deploy.weight_only import (
     int8_weights,
     quantise_groups,
 )
-from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.errors import BundleError, ConfigError
 from spatialllm_ros.evaluation.asked_worlds import AskedWorld
+from spatialllm_ros.evaluation.decode_speed import compare_speeds
 from spatialllm_ros.evaluation.validation_accuracy import ValidationWorlds, accuracies
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
@@ -339,6 +341,21 @@ def test_too_great_a_loss_leaves_nothing_and_spares_what_was_there(bundles, tmp_
     assert load_bundle(out).manifest.decoder.precision == 'int8'
 
 
+def test_parent_that_is_replaced_meanwhile_is_refused(bundles, tmp_path, monkeypatch):
+    folder = tmp_path / 'parent'
+    shutil.copytree(bundles['static24'].folder, folder)
+
+    def replace_parent(pair, worlds):
+        manifest = folder / 'manifest.json'
+        manifest.write_text(manifest.read_text() + '\n')
+        return [0.75, 0.75]
+
+    monkeypatch.setattr(precision, 'compare_accuracy', replace_parent)
+    with pytest.raises(BundleError, match='replaced meanwhile'):
+        quantise_bundle(folder, tmp_path / 'out', QuantiseSettings('int8'))
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 def test_impossible_settings_are_refused(bundles, tmp_path):
     folder = bundles['static24'].folder
     with pytest.raises(ConfigError, match="found 'int3'"):
@@ -351,3 +368,28 @@ def test_impossible_settings_are_refused(bundles, tmp_path):
     with pytest.raises(ConfigError, match='first seed within 800000000'):
         quantise_bundle(folder, tmp_path / 'out', held_out)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_speeds_are_of_each_bundle_and_relative_to_the_first(half, bundles):
+    folders = [bundles['static24'].folder, half['static24'].folder, bundles['concat18'].folder]
+    found = compare_speeds(folders, rounds=2, words=3, threads=1)
+    assert [item.precision for item in found] == ['float32', 'float16', 'float32']
+    assert found[0].ratio == 1
+    for item in found:
+        assert item.prefix_s > 0
+        assert item.ratio == pytest.approx(item.tokens_per_s / found[0].tokens_per_s)
+
+
+@pytest.mark.parametrize(
+    ('chosen', 'wrong', 'message'),
+    [
+        (0, {}, 'found 0 and 1'),
+        (1, {'rounds': 0}, 'found 1 and 0'),
+        (1, {'words': 0}, 'expected 1 to 59 words'),
+        (1, {'words': 60}, 'found 60'),
+    ],
+)
+def test_nothing_to_measure_is_refused(bundles, chosen, wrong, message):
+    folders = [bundles['static24'].folder][:chosen]
+    with pytest.raises(ConfigError, match=message):
+        compare_speeds(folders, **{'rounds': 1, 'words': 1, 'threads': 1, **wrong})
