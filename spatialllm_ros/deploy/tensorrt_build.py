@@ -45,7 +45,7 @@ def build_engine(
     config = _config(parsed, target, profiles, tell)
     plan = parsed.builder.build_serialized_network(parsed.network, config)
     if plan is None:
-        raise _failure(parsed)
+        raise _failure(parsed, 'the build failed')
     engine = bytes(plan)
     graph, tensorrt = parsed.graph, parsed.tensorrt
     identity = EngineIdentity(
@@ -76,11 +76,12 @@ def _config(
         for index, capability in enumerate(target.compute_capabilities):
             member = api.ComputeCapability.__members__[member_name(capability)]
             config.set_compute_capability(member, index)
-    for shapes in profiles.values():
+    for label, shapes in profiles.items():
         profile = builder.create_optimization_profile()
         for name, (least, usual, greatest) in shapes.items():
             profile.set_shape(name, least, usual, greatest)
-        config.add_optimization_profile(profile)
+        if config.add_optimization_profile(profile) < 0:
+            raise _failure(parsed, f'the profile {label!r} is not accepted')
     return config
 
 
@@ -106,12 +107,12 @@ def _new_monitor(api: Any, tell: Tell) -> Any:
     return Monitor()
 
 
-def _failure(parsed: ParsedGraph) -> EngineError:
-    said = ' '.join(parsed.log.errors) or 'no reason'
+def _failure(parsed: ParsedGraph, what: str) -> EngineError:
+    said = ' '.join(' '.join([f'{what}:', *parsed.log.errors]).split())
     remedies = [remedy for word, remedy in REMEDIES.items() if word in said.lower()]
     return EngineError(
         f'{parsed.graph.path}: expected {parsed.tensorrt.flavour} {parsed.tensorrt.version} to '
-        f'build it, found: {said}. What to do: {"; ".join(remedies) or OTHERWISE}'
+        f'build it, but {said}. What to do: {"; ".join(remedies) or OTHERWISE}'
     )
 
 

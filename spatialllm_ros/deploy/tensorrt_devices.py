@@ -62,6 +62,8 @@ def resolve_target(
     chosen = _device(device, capabilities, gpu)
     wanted = tuple(dict.fromkeys(capabilities)) or chosen.compute_capabilities
     possible = buildable(tensorrt, gpu)
+    if tensorrt.needs_gpu and not capabilities and set(possible) & set(wanted):
+        wanted = tuple(possible)  # of a kind with several, the one at hand
     if impossible := [capability for capability in wanted if capability not in possible]:
         raise ConfigError(
             f'expected compute capabilities that {tensorrt.flavour} {tensorrt.version} can build '

@@ -141,9 +141,10 @@ class ParsedGraph:
 
     def _refusal(self, words: Sequence[str], operators: Iterable[str]) -> EngineError:
         remedies = dict.fromkeys(REMEDIES.get(operator, OTHERWISE) for operator in operators)
+        found = ' '.join('; '.join(words).split())  # on one line
         return EngineError(
             f'{self.graph.path}: expected operators that {self.tensorrt.flavour} '
-            f'{self.tensorrt.version} can read, found {"; ".join(words)}. What to do: '
+            f'{self.tensorrt.version} can read, found {found}. What to do: '
             f'{"; ".join(remedies)}'
         )
 

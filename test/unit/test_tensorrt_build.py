@@ -1,0 +1,229 @@
+"""Every shipped graph parsed and built by TensorRT-RTX, without a GPU; what fails is named."""
+
+import json
+import os
+import shutil
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from spatialllm_ros.deploy.tensorrt_build import build_engine
+from spatialllm_ros.deploy.tensorrt_devices import Target
+from spatialllm_ros.deploy.tensorrt_graphs import Graph, ParsedGraph, read_graphs
+from spatialllm_ros.deploy.tensorrt_profiles import profile_shapes
+from spatialllm_ros.errors import EngineError
+from spatialllm_ros.runtime.bundle import file_entry, find_bundle, load_bundle
+from spatialllm_ros.runtime.cli import main
+from spatialllm_ros.runtime.engines.tensorrt_identity import check_engine, read_identity
+from spatialllm_ros.runtime.engines.tensorrt_library import Gpu, TensorRT
+
+rtx = pytest.importorskip('tensorrt_rtx', reason='tensorrt-rtx is not in this environment')
+
+TENSORRT = TensorRT('tensorrt-rtx', rtx.__version__, rtx)
+TARGET = Target(('8.6', '12.0'), 256 * 1024**2, None)
+CARD = Gpu('NVIDIA GeForce RTX 3090', '8.6', 24 * 1024**3)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    return shutil.copytree(find_bundle('nano'), tmp_path / 'nano', symlinks=False)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run ``spatialllm build-engine`` and return exit status, output and errors."""
+
+    def run(*arguments):
+        status = main(['build-engine', *map(str, arguments)])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+    """Both engines of the shipped model, for two compute capabilities."""
+    folder = tmp_path_factory.mktemp('models') / 'nano'
+    shutil.copytree(find_bundle('nano'), folder, symlinks=False)
+    assert main(['build-engine', str(folder), '--compute-capability', '8.6', '12.0']) == 0
+    return load_bundle(folder)
+
+
+def small_graph(operator: str, path: Path) -> Graph:
+    values = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, ['batch', 4, 4, 4]) for n in 'xy'
+    ]
+    node = helper.make_node(operator, ['x'], ['y'], 'the node')
+    model = helper.make_model(
+        helper.make_graph([node], 'g', values[:1], values[1:]),
+        opset_imports=[helper.make_opsetid('', 18)],
+    )
+    onnx.save(model, path)
+    return Graph('vision', path, model)
+
+
+def test_both_shipped_graphs_are_built_with_identities(built):
+    engines = sorted((built.folder / 'engines').glob('*.engine'))
+    assert [path.name for path in engines] == [
+        'decoder-tensorrt-rtx-sm86-sm120.engine', 'vision-tensorrt-rtx-sm86-sm120.engine',
+    ]  # fmt: skip
+    assert len(list((built.folder / 'engines').iterdir())) == 4
+    for path, role in zip(engines, ('decoder', 'vision'), strict=True):
+        identity = check_engine(path, built, TENSORRT, CARD)
+        assert (identity.graph, identity.gpu, identity.precision) == (role, None, 'float32')
+        assert identity.compute_capabilities == ('8.6', '12.0')
+        assert identity.graph_sha256 == sha256(built.path(role).read_bytes()).hexdigest()
+        assert identity.engine_sha256 == sha256(path.read_bytes()).hexdigest()
+        assert path.stat().st_size > built.manifest.files[role].bytes / 2  # weights are inside
+
+
+def test_decoder_has_two_profiles_and_every_cache_tensor_in_place(built):
+    decoder, vision = sorted((built.folder / 'engines').glob('*.engine'))
+    identity = read_identity(decoder)
+    assert list(identity.profiles) == ['prefill', 'decode']
+    assert identity.cache_updates == 2 * built.manifest.decoder.layers
+    assert list(read_identity(vision).profiles) == ['image']
+
+
+def test_cache_updates_join_network_inputs_and_outputs():
+    (graph,) = read_graphs(load_bundle(find_bundle('nano')), ['decoder'])
+    network = ParsedGraph(graph, TENSORRT).network
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    joined = {
+        layer.get_input(0).name: layer.get_output(0).name
+        for layer in layers
+        if layer.type == rtx.LayerType.KV_CACHE_UPDATE
+    }
+    assert joined == {
+        f'past_{kind}{layer}': f'present_{kind}{layer}' for kind in 'kv' for layer in range(6)
+    }
+
+
+def test_an_engine_is_refused_when_its_bundle_changes(built, tmp_path):
+    folder = shutil.copytree(built.folder, tmp_path / 'nano')
+    decoder = folder / 'decoder.onnx'
+    decoder.write_bytes(decoder.read_bytes() + b'\n')
+    manifest = json.loads((folder / 'manifest.json').read_text())
+    entry = file_entry(decoder, folder)
+    manifest['files']['decoder'] |= {'bytes': entry.bytes, 'sha256': entry.sha256}
+    (folder / 'manifest.json').write_text(json.dumps(manifest))
+    engine = next((folder / 'engines').glob('decoder*.engine'))
+    with pytest.raises(EngineError, match=f'decoder sha256: expected .*, found {entry.sha256}'):
+        check_engine(engine, load_bundle(folder), TENSORRT, CARD)
+
+
+def test_check_only_reports_operators_and_builds_nothing(folder, run):
+    status, out, err = run(folder, '--check-only')
+    assert (status, err) == (0, '')
+    nodes = len(onnx.load(folder / 'vision.onnx').graph.node)
+    assert f'vision: vision.onnx, opset 23, float32, {nodes} nodes, all ' in out
+    assert '12 cache tensors updated in place' in out
+    assert 'Attention 6, ' in out
+    assert not (folder / 'engines').exists()
+
+
+def test_progress_time_and_memory_are_told(folder, run):
+    status, out, err = run(folder, '--device', 'rtx', '--graph', 'vision', '--workspace-mib', 99)
+    assert status == 0
+    assert 'for compute capability 8.6, 8.9, 12.0, workspace up to 99 MiB' in out
+    assert 'Building engine' in err
+    assert ' MB in ' in out
+    assert 'MiB of memory' in out
+    (engine,) = (folder / 'engines').glob('*.engine')
+    assert read_identity(engine).workspace_bytes == 99 * 1024**2
+
+
+@pytest.mark.parametrize(('arguments', 'words'), [
+    (['--device', 'orin-nano'], 'found 8.7; a Jetson needs the TensorRT of its JetPack'),
+    (['--device', 'rtx', '--prefill', 500], 'expected 109 to 384 positions'),
+    (['--device', 'rtx', '--questions', 385], 'expected 1 to 384 questions'),
+    (['--device', 'rtx', '--graph', 'ears'], "found ['ears']"),
+])  # fmt: skip
+def test_what_cannot_be_built_is_said_before_building(folder, run, arguments, words):
+    status, _, err = run(folder, *arguments)
+    assert status == 1
+    assert words in err
+    assert not (folder / 'engines').exists()
+
+
+def test_a_changed_byte_in_a_graph_is_refused(folder, run):
+    path = folder / 'decoder.onnx'
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    path.write_bytes(whole)
+    status, out, err = run(folder, '--device', 'rtx')
+    assert (status, out) == (1, '')
+    assert 'decoder.onnx is altered: expected sha256 ' in err
+
+
+@pytest.mark.parametrize(('operator', 'remedy'), [
+    ('DynamicQuantizeLinear', 'this precision is for CPUs: export float16'),
+    ('Frobnicate', 'export the bundle again without it'),
+])  # fmt: skip
+def test_an_unsupported_operator_is_named_with_its_node(tmp_path, operator, remedy):
+    graph = small_graph(operator, tmp_path / 'vision.onnx')
+    with pytest.raises(EngineError) as refusal:
+        ParsedGraph(graph, TENSORRT)
+    assert f"found {operator} (node 'the node'). What to do: {remedy}" in str(refusal.value)
+
+
+def test_a_node_that_cannot_be_parsed_is_named_with_the_reason(tmp_path):
+    shapes = {'past': [1, 4, 'context', 8], 'new': [1, 4, 'words', 8], 'out': [1, 4, 'context', 8]}
+    past, new, out = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in shapes.items()
+    )
+    where = helper.make_tensor_value_info('where', TensorProto.INT64, [1])
+    node = helper.make_node('TensorScatter', ['past', 'new', 'where'], ['out'], 'remember', axis=2)
+    model = helper.make_model(
+        helper.make_graph([node], 'g', [past, new, where], [out]),
+        opset_imports=[helper.make_opsetid('', 24)],
+    )
+    graph = Graph('decoder', tmp_path / 'decoder.onnx', model)
+    with pytest.raises(EngineError, match=r"TensorScatter \(node 'remember'\): .*static") as found:
+        ParsedGraph(graph, TENSORRT)
+    assert 'What to do: export with the flavour concat18' in str(found.value)
+
+
+def test_a_failed_build_leaves_the_old_engine_and_nothing_else(built, tmp_path):
+    folder = shutil.copytree(built.folder, tmp_path / 'nano')
+    before = {path.name: path.read_bytes() for path in (folder / 'engines').iterdir()}
+    bundle = load_bundle(folder)
+    (graph,) = read_graphs(bundle, ['decoder'])
+    for node in graph.proto.graph.node:
+        if node.op_type == 'Attention':  # which then has to be fused, and in float32 never is
+            del node.attribute[[a.name for a in node.attribute].index('TRT_decomposable')]
+    parsed = ParsedGraph(graph, TENSORRT)
+    shapes = profile_shapes(graph, bundle.manifest)
+    with pytest.raises(EngineError, match=r'build failed: .*not supported by a dedicated kernel'):
+        build_engine(parsed, bundle, TARGET, shapes, lambda _: None)
+    assert before == {path.name: path.read_bytes() for path in (folder / 'engines').iterdir()}
+
+
+def test_a_full_disk_leaves_no_half_written_engine(folder, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(28, os.strerror(28))
+
+    bundle = load_bundle(folder)
+    (graph,) = read_graphs(bundle, ['vision'])
+    shapes = profile_shapes(graph, bundle.manifest)
+    monkeypatch.setattr(Path, 'write_text', fail)
+    with pytest.raises(EngineError, match=r'vision-.*\.engine, found .*No space left'):
+        build_engine(ParsedGraph(graph, TENSORRT), bundle, TARGET, shapes, lambda _: None)
+    assert list((folder / 'engines').iterdir()) == []
+
+
+def test_full_tensorrt_takes_the_same_path_for_the_gpu_at_hand(folder, run, monkeypatch):
+    """The two have one interface; under the other's name RTX stands in for what is not here."""
+    monkeypatch.setitem(sys.modules, 'tensorrt', rtx)
+    monkeypatch.setattr('spatialllm_ros.deploy.tensorrt_command.find_gpu', lambda: CARD)
+    status, out, _ = run(folder, '--graph', 'vision')
+    assert status == 0
+    assert out.startswith(f'tensorrt {rtx.__version__}, {CARD.name}\nfor compute capability 8.6, ')
+    (engine,) = (folder / 'engines').glob('vision-tensorrt-sm86.engine')
+    assert read_identity(engine).gpu == CARD.name
