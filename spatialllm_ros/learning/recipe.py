@@ -18,6 +18,7 @@ RECIPE_KEYS = {'name', 'seed', 'model', 'data', 'stages', 'start', 'pretrained'}
 STAGE_NAMES = ('encoder', 'alignment', 'instruction')
 PROBING = ('3d', '2d')
 MIXED_KEYS = {f.name for f in fields(MixedSource)}
+MIXED_NEEDED = MIXED_KEYS - {'tokens'}
 LORA_KEYS = {f.name for f in fields(Lora)}
 
 
@@ -118,7 +119,7 @@ def load_recipe(path: Path) -> Recipe:
     stages = plain.get('stages', {}) if isinstance(plain, dict) else {}
     _check_keys(data, {f.name for f in fields(DataConfig)}, 'data', problems)
     for number, source in enumerate(data.get('mixed', ()) if isinstance(data, dict) else ()):
-        _check_keys(source, MIXED_KEYS, f'data.mixed[{number}]', problems)
+        _check_mixed(source, f'data.mixed[{number}]', problems)
     _check_keys(stages, set(STAGE_NAMES), 'stages', problems)
     pretrained = plain.get('pretrained', {}) if isinstance(plain, dict) else {}
     _check_keys(pretrained, {f.name for f in fields(Pretrained)}, 'pretrained', problems)
@@ -175,6 +176,13 @@ def _check_words(stage: Any, name: str, problems: list[str]) -> None:
             problems.append(f'unknown question type {found!r} under stages.{name}.types')
     if stage.get('probing', PROBING[0]) not in PROBING:
         problems.append(f'expected stages.{name}.probing of {PROBING}, found {stage["probing"]!r}')
+
+
+def _check_mixed(source: Any, where: str, problems: list[str]) -> None:
+    _check_keys(source, MIXED_KEYS, where, problems)
+    missing = sorted(MIXED_NEEDED - set(source)) if isinstance(source, dict) else []
+    if missing:
+        problems.append(f'{where}: missing {", ".join(missing)}')
 
 
 def _check_keys(found: Any, known: set[str], where: str, problems: list[str]) -> None:

@@ -11,7 +11,12 @@ import torch
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.conversations import MixedSource, load_conversations
-from spatialllm_ros.learning.mixing import MixedIn, MixedSampler
+from spatialllm_ros.learning.mixing import (
+    MixedIn,
+    MixedSampler,
+    mixed_sampler,
+    room_behind_image,
+)
 from spatialllm_ros.learning.packing import IGNORED, PADDING
 from spatialllm_ros.learning.question_arrays import tokenise_questions
 from spatialllm_ros.learning.question_data import QuestionData
@@ -198,6 +203,17 @@ def test_an_image_has_no_more_questions_than_fit(mixed):
     for seed in range(5):
         chosen = mixed._choose(short, 0, np.random.default_rng(seed))
         assert len(chosen) == 1
+
+
+def test_a_recipes_sources_are_read_and_accounted_for(own, folder, capsys):
+    source = written(folder, [talk('how many are there?', '2'), talk('no answer')])
+    config = SpatialLLMConfig(text_config={'model_type': 'llama', 'max_position_embeddings': 256})
+    found = mixed_sampler(own, [source], TOKENIZER, config, folder / 'run')
+    assert room_behind_image(config) == 147
+    assert found.spec == SPEC
+    report = json.loads((folder / 'run' / 'mixed-0.json').read_text())
+    assert [item['where'] for item in report['skipped']] == ['entry 1']
+    assert '1 malformed' in capsys.readouterr().out
 
 
 def test_weights_leave_room_for_our_views(own, mixed):
