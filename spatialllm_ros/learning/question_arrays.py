@@ -6,6 +6,7 @@ Notation: K questions, M mentions per question at most.
 from __future__ import annotations
 
 import math
+import os
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -59,8 +60,8 @@ class QuestionArrays:
         return np.arange(self.view_starts[view], self.view_starts[view + 1])
 
     def save(self, path: Path) -> None:
-        """Write the arrays; a broken run leaves no half file."""
-        partial = path.with_suffix('.partial')
+        """Write the arrays; a broken run leaves no half file, nor do several at once."""
+        partial = path.with_suffix(f'.{os.getpid()}.partial')
         with partial.open('wb') as file:
             np.savez(file, **{item.name: getattr(self, item.name) for item in fields(self)})
         partial.rename(path)
