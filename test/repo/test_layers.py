@@ -25,7 +25,16 @@ NODE = CORE | ROS | {'node', 'runtime', 'cv2'}
 OFFLINE = (
     (TRUTH | RUNTIME)
     | {'model', 'learning', 'image_annotation', 'evaluation', 'deploy'}
-    | {'accelerate', 'matplotlib', 'onnx', 'onnxscript', 'peft', 'safetensors', 'torch'}
+    | {
+        'accelerate',
+        'matplotlib',
+        'ml_dtypes',
+        'onnx',
+        'onnxscript',
+        'peft',
+        'safetensors',
+        'torch',
+    }
     | {'transformers'}
 )
 
