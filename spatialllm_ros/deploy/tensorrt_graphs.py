@@ -34,16 +34,17 @@ OTHERWISE = 'export the bundle again without it'
 
 @dataclass(frozen=True)
 class Graph:
-    """One ONNX file of a bundle; ``proto`` lacks weights that lie in files of their own."""
+    """One ONNX file of a bundle.
+
+    Attributes:
+        operators: how many nodes each operator has in the file.
+        proto: what TensorRT is given of it; weights in files of their own are not in it.
+    """
 
     role: str
     path: Path
+    operators: Counter[str]
     proto: onnx.ModelProto
-
-    @property
-    def operators(self) -> Counter[str]:
-        """How many nodes each operator has."""
-        return Counter(node.op_type for node in self.proto.graph.node)
 
     @property
     def opset(self) -> int:
@@ -78,24 +79,47 @@ def read_graphs(bundle: Bundle, roles: Sequence[str] = ()) -> list[Graph]:
 
     Raises:
         ConfigError: the bundle has no graph with such a role.
-        BundleError: a file is no ONNX model.
     """
     entries = bundle.manifest.files.items()
     present = [role for role, entry in entries if entry.path.endswith('.onnx')]
     if unknown := [role for role in roles if role not in present]:
         raise ConfigError(f'expected graphs of {present}, found {unknown} asked for')
-    return [_read(role, bundle.path(role)) for role in roles or present]
+    return [
+        as_graph(role, bundle.path(role), onnx.load(bundle.path(role), load_external_data=False))
+        for role in roles or present
+    ]
 
 
-def _read(role: str, path: Path) -> Graph:
-    proto = onnx.load(path, load_external_data=False)
-    for node in proto.graph.node:
-        if node.op_type == 'Attention':
-            # Where no fused kernel fits, as none does float32, the builder may then take the
-            # operator apart instead of failing. ONNX Runtime refuses the attribute, so no file
-            # has it.
-            node.attribute.append(helper.make_attribute('TRT_decomposable', 1))
-    return Graph(role, path, proto)
+def as_graph(role: str, path: Path, proto: onnx.ModelProto) -> Graph:
+    """Return what a file holds, changed in place to what TensorRT can build."""
+    operators = Counter(node.op_type for node in proto.graph.node)
+    attentions = [node for node in proto.graph.node if node.op_type == 'Attention']
+    for node in attentions:
+        # Where no fused kernel fits, as none does float32, the builder may then take the
+        # operator apart instead of failing. ONNX Runtime refuses the attribute, so no file
+        # has it.
+        node.attribute.append(helper.make_attribute('TRT_decomposable', 1))
+    if 'mask' in {entry.name for entry in proto.graph.input}:
+        _invert_twice('mask', attentions, proto.graph)
+    return Graph(role, path, operators, proto)
+
+
+def _invert_twice(mask: str, attentions: Sequence[onnx.NodeProto], graph: onnx.GraphProto) -> None:
+    """Give attention a computed mask, equal to the input.
+
+    Fused kernels of several layers that read one boolean input in few rows fail to build in
+    TensorRT-RTX 1.7.1 ("Graph contains more than one op named mask.1_iota").
+    """
+    inverse, same = f'{mask}.inverse', f'{mask}.same'
+    for node in attentions:
+        node.input[3] = same
+    nodes = [
+        helper.make_node('Not', [before], [after], after)
+        for before, after in ((mask, inverse), (inverse, same))
+    ]
+    nodes.extend(graph.node)
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 class ParsedGraph:

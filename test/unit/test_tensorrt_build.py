@@ -7,13 +7,18 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
 
+from spatialllm_ros.deploy.checkpoint import load_checkpoint
+from spatialllm_ros.deploy.decoder_graph import decoder_graph
+from spatialllm_ros.deploy.precision import write_quantised
 from spatialllm_ros.deploy.tensorrt_build import build_engine
 from spatialllm_ros.deploy.tensorrt_devices import Target
-from spatialllm_ros.deploy.tensorrt_graphs import Graph, ParsedGraph, read_graphs
+from spatialllm_ros.deploy.tensorrt_graphs import Graph, ParsedGraph, as_graph, read_graphs
 from spatialllm_ros.deploy.tensorrt_profiles import profile_shapes
 from spatialllm_ros.errors import EngineError
 from spatialllm_ros.runtime.bundle import file_entry, find_bundle, load_bundle
@@ -64,7 +69,13 @@ def small_graph(operator: str, path: Path) -> Graph:
         opset_imports=[helper.make_opsetid('', 18)],
     )
     onnx.save(model, path)
-    return Graph('vision', path, model)
+    return as_graph('vision', path, model)
+
+
+def forbid_decomposing(graph: Graph) -> None:
+    for node in graph.proto.graph.node:
+        if node.op_type == 'Attention':
+            del node.attribute[[a.name for a in node.attribute].index('TRT_decomposable')]
 
 
 def test_both_shipped_graphs_are_built_with_identities(built):
@@ -102,6 +113,51 @@ def test_cache_updates_join_network_inputs_and_outputs():
     assert joined == {
         f'past_{kind}{layer}': f'present_{kind}{layer}' for kind in 'kv' for layer in range(6)
     }
+
+
+@pytest.mark.parametrize(('passes', 'precision', 'is_half'), [
+    (['fp16'], 'float16', True),
+    (['int8'], 'int8', False),
+    (['int4'], 'int4', False),
+    (['fp16', 'int8'], 'int8', True),
+    (['fp16', 'int4'], 'int4', True),
+])  # fmt: skip
+def test_every_precision_for_a_gpu_is_built(tmp_path, passes, precision, is_half):
+    bundle = load_bundle(find_bundle('nano'))
+    for number, name in enumerate(passes):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        write_quantised(bundle, folder, name)
+        bundle = load_bundle(folder)
+    (graph,) = read_graphs(bundle, ['decoder'])
+    if is_half:  # every attention then has to be one fused kernel
+        forbid_decomposing(graph)
+    shapes = profile_shapes(graph, bundle.manifest)
+    path = build_engine(ParsedGraph(graph, TENSORRT), bundle, TARGET, shapes, lambda _: None)
+    assert check_engine(path, bundle, TENSORRT, CARD).precision == precision
+
+
+def test_a_growing_cache_is_built_with_both_profiles(folder):
+    bundle = load_bundle(folder)
+    model = decoder_graph(load_checkpoint(folder).language_model, 'concat18', 384)
+    graph = as_graph('decoder', folder / 'decoder.onnx', model)
+    shapes = profile_shapes(graph, bundle.manifest)
+    path = build_engine(ParsedGraph(graph, TENSORRT), bundle, TARGET, shapes, lambda _: None)
+    identity = read_identity(path)
+    assert (identity.cache_updates, list(identity.profiles)) == (0, ['prefill', 'decode'])
+
+
+def test_a_computed_mask_is_the_input():
+    (graph,) = read_graphs(load_bundle(find_bundle('nano')), ['decoder'])
+    mask = np.random.default_rng(0).random((1, 1, 5, 384)) < 0.5
+    first = graph.proto.graph.node[:2]
+    values = [helper.make_tensor_value_info(n, TensorProto.BOOL, mask.shape)
+              for n in ('mask', first[-1].output[0])]  # fmt: skip
+    model = helper.make_model(helper.make_graph(first, 'm', values[:1], values[1:]))
+    (found,) = ReferenceEvaluator(model).run(None, {'mask': mask})
+    assert np.array_equal(found, mask)
+    readers = {n.input[3] for n in graph.proto.graph.node if n.op_type == 'Attention'}
+    assert readers == {first[-1].output[0]}
 
 
 def test_an_engine_is_refused_when_its_bundle_changes(built, tmp_path):
@@ -184,7 +240,7 @@ def test_a_node_that_cannot_be_parsed_is_named_with_the_reason(tmp_path):
         helper.make_graph([node], 'g', [past, new, where], [out]),
         opset_imports=[helper.make_opsetid('', 24)],
     )
-    graph = Graph('decoder', tmp_path / 'decoder.onnx', model)
+    graph = as_graph('decoder', tmp_path / 'decoder.onnx', model)
     with pytest.raises(EngineError, match=r"TensorScatter \(node 'remember'\): .*static") as found:
         ParsedGraph(graph, TENSORRT)
     assert 'What to do: export with the flavour concat18' in str(found.value)
@@ -195,9 +251,7 @@ def test_a_failed_build_leaves_the_old_engine_and_nothing_else(built, tmp_path):
     before = {path.name: path.read_bytes() for path in (folder / 'engines').iterdir()}
     bundle = load_bundle(folder)
     (graph,) = read_graphs(bundle, ['decoder'])
-    for node in graph.proto.graph.node:
-        if node.op_type == 'Attention':  # which then has to be fused, and in float32 never is
-            del node.attribute[[a.name for a in node.attribute].index('TRT_decomposable')]
+    forbid_decomposing(graph)  # float32 attention is never fused
     parsed = ParsedGraph(graph, TENSORRT)
     shapes = profile_shapes(graph, bundle.manifest)
     with pytest.raises(EngineError, match=r'build failed: .*not supported by a dedicated kernel'):

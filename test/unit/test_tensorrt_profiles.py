@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from spatialllm_ros.deploy.tensorrt_devices import DEVICES, resolve_target
-from spatialllm_ros.deploy.tensorrt_graphs import Graph, read_graphs
+from spatialllm_ros.deploy.tensorrt_graphs import as_graph, read_graphs
 from spatialllm_ros.deploy.tensorrt_profiles import SpanLimits, decoder_ranges, profile_shapes
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.runtime.bundle import find_bundle, load_bundle
@@ -25,9 +25,9 @@ FULL = TensorRT('tensorrt', '10.16', None)
 ORIN = Gpu('Orin', '8.7', 8 * 1024**3)
 
 
-def graph(**inputs) -> Graph:
+def graph(**inputs):
     entries = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()]
-    return Graph('g', BUNDLE.folder / 'g.onnx', helper.make_model(
+    return as_graph('g', BUNDLE.folder / 'g.onnx', helper.make_model(
         helper.make_graph([], 'g', entries, [])
     ))  # fmt: skip
 
@@ -77,7 +77,7 @@ def test_precision_is_the_type_of_most_weights():
     model = onnx.ModelProto()
     for kind, count in ((TensorProto.FLOAT16, 30), (TensorProto.INT8, 40), (TensorProto.INT64, 9)):
         model.graph.initializer.add(data_type=kind, dims=[count // 3, 3])
-    assert Graph('g', BUNDLE.folder, model).precision == 'int8'
+    assert as_graph('g', BUNDLE.folder, model).precision == 'int8'
 
 
 def test_unknown_roles_are_refused():
