@@ -23,9 +23,9 @@ class Device:
     memory_bytes: int
 
 
-# Memory: the least of the kind that runs the shipped models beside a camera, from the data sheets
-# of the modules. Compute capabilities: developer.nvidia.com/cuda-gpus; of RTX cards those that the
-# support matrix of TensorRT-RTX 1.5 calls portable by default.
+# Compute capabilities: developer.nvidia.com/cuda-gpus; of RTX cards those that the support matrix
+# of TensorRT-RTX 1.5 calls portable by default. Memory: that of the smaller module or card of the
+# kind, not of the 4 GB Orin Nano; for AGX Orin and Thor it is assumed, no data sheet was read.
 DEVICES = {
     'orin-nano': Device(('8.7',), 8 * GIB),
     'orin-nx': Device(('8.7',), 8 * GIB),
