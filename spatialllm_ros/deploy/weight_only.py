@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -101,7 +100,7 @@ def int4_weights(model: onnx.ModelProto) -> None:
     for weight in weights:
         if block := blocks[weight.name]:
             found = quantise_groups(numpy_helper.to_array(weight), bits=4, block=block)
-            integers = found.integers.astype(ml_dtypes.int4)
+            integers = found.integers.astype(helper.tensor_dtype_to_np_dtype(TensorProto.INT4))
             _replace(model, weight, integers, found.scales, axis=0, block_size=block)
 
 
