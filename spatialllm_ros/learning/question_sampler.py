@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.loop import Batch
 from spatialllm_ros.learning.packing import packed_questions
 from spatialllm_ros.learning.question_arrays import TYPE_INDEX
@@ -44,20 +45,33 @@ class QuestionSampler:
             rng: decides all of it.
             grid: rows and columns of image tokens.
             views: how many, where that is not ``self.views``.
+
+        Raises:
+            ConfigError: nothing of the wanted types was asked about any view.
         """
-        views = self.views if views is None else views
-        indices = rng.integers(len(self.data.scenes), size=views)
-        mirrored = rng.random(views) < 0.5
-        batch = training_views(self.data.scenes, indices, mirrored, grid, rng)
-        has_image = torch.from_numpy(rng.random(views) >= IMAGE_DROPOUT).float()
-        chosen = [
-            self._choose(2 * n + int(m), rng) for n, m in zip(indices, mirrored, strict=True)
-        ]
+        count = self.views if views is None else views
+        drawn = self._askable[rng.integers(len(self._askable), size=count)]
+        batch = training_views(self.data.scenes, drawn // 2, drawn % 2 == 1, grid, rng)
+        has_image = torch.from_numpy(rng.random(count) >= IMAGE_DROPOUT).float()
+        chosen = [self._choose(int(view), rng) for view in drawn]
         return {**batch, 'has_image': has_image, **packed_questions(self.data.questions, chosen)}
 
     @cached_property
     def _is_wanted(self) -> np.ndarray:
         return np.isin(self.data.questions.types, [TYPE_INDEX[name] for name in self.types])
+
+    @cached_property
+    def _askable(self) -> np.ndarray:
+        """Views with a question of the wanted types: sparse photographs have none for some."""
+        until = np.concatenate([[0], self._is_wanted.cumsum()])
+        starts = self.data.questions.view_starts
+        found = np.flatnonzero(until[starts[1:]] > until[starts[:-1]])
+        if not len(found):
+            raise ConfigError(
+                f'expected questions of the types {", ".join(self.types)}, found none in the '
+                'data: choose others, or render more scenes'
+            )
+        return found
 
     def _choose(self, view: int, rng: np.random.Generator) -> np.ndarray:
         own = self.data.questions.of_view(view)

@@ -128,7 +128,7 @@ def test_sharded_weights_learn_what_whole_ones_learn(trained, shards, tmp_path):
     expected, found = curve(whole), curve(shared)
     for key, value in expected.items():
         if key[1] == 'train':
-            assert found[key] == pytest.approx(value, rel=2e-4), key
+            assert found[key] == pytest.approx(value, rel=1e-3), key
     weights, own = checkpoint(whole), checkpoint(shared)
     assert {name: value.shape for name, value in weights.items()} == {
         name: value.shape for name, value in own.items()

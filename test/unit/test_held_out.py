@@ -22,7 +22,7 @@ from spatialllm_ros.schema import Answer, AnswerKind, QuestionRecord
 
 FIRST, LAST = 900_000_000, 999_999_999
 SIZE_PX = (96, 72)
-WORLDS = 5
+WORLDS = 8
 
 
 def test_seeds_go_round_within_their_range():

@@ -18,7 +18,7 @@ from spatialllm_ros.learning.mixing import (
     room_behind_image,
 )
 from spatialllm_ros.learning.packing import IGNORED, PADDING
-from spatialllm_ros.learning.question_arrays import tokenise_questions
+from spatialllm_ros.learning.question_arrays import TYPE_NAMES, tokenise_questions
 from spatialllm_ros.learning.question_data import QuestionData
 from spatialllm_ros.learning.question_sampler import QuestionSampler
 from spatialllm_ros.learning.question_stage import QuestionStage
@@ -135,6 +135,19 @@ def mixed(own, folder) -> MixedSampler:
     texts = ('which side of it faces the camera?', 'left', 'how many are there?', '2')
     found, _ = load_conversations(written(folder, [talk(*texts)]), TOKENIZER, 147)
     return MixedSampler(own, [MixedIn(found, 0.4, 1000)], SPEC)
+
+
+def test_only_views_with_a_wanted_question_are_drawn(own):
+    kinds = own.data.questions.types
+    rarest = TYPE_NAMES[min(set(kinds), key=list(kinds).count)]
+    chosen = replace(own, types=(rarest,))
+    for seed in range(20):
+        batch = chosen.draw(np.random.default_rng(seed), GRID)
+        assert {TYPE_NAMES[kind] for kind in batch['types'].tolist()} == {rarest}
+        assert set(batch['view'].tolist()) == set(range(6))
+    absent = next(name for name in TYPE_NAMES if name not in own.types)
+    with pytest.raises(ConfigError, match=f'questions of the types {absent}, found none'):
+        replace(own, types=(absent,)).draw(np.random.default_rng(0), GRID)
 
 
 def test_views_are_shared_out_by_weight(mixed):
