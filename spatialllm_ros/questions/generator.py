@@ -141,8 +141,10 @@ class _SceneQuestions:
             winner = first if label == 'a' else second
             pair = (kind.name, *sorted((first, second)))
             return [Check(pair, winner, (first, second))] if first != second else []
+        # What holds is rarer than what does not: any slack would go to no, category by category.
+        slack = 1 if kind.options == YES_NO else Check.slack
         return [
-            Check((kind.name, role, category), label, kind.options)
+            Check((kind.name, role, category), label, kind.options, slack)
             for role, category in zip(ROLES, categories, strict=False)
         ]
 

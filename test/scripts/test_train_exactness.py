@@ -28,7 +28,7 @@ MODEL = {
                     'tie_word_embeddings': True},
 }  # fmt: skip
 STAGE = {
-    'steps': STEPS, 'batch': 4, 'learning_rate': 0.002, 'optimiser': 'muon', 'warmup_steps': 2,
+    'steps': STEPS, 'batch': 4, 'learning_rate': 0.0005, 'optimiser': 'muon', 'warmup_steps': 2,
     'log_every': 1, 'evaluate_every': 4, 'checkpoint_every': 3, 'questions_per_image': 4,
     'train_vision': True, 'precision': 'fp32',
 }  # fmt: skip
@@ -128,7 +128,7 @@ def test_sharded_weights_learn_what_whole_ones_learn(trained, shards, tmp_path):
     expected, found = curve(whole), curve(shared)
     for key, value in expected.items():
         if key[1] == 'train':
-            assert found[key] == pytest.approx(value, rel=1e-3), key
+            assert found[key] == pytest.approx(value, rel=2e-4), key
     weights, own = checkpoint(whole), checkpoint(shared)
     assert {name: value.shape for name, value in weights.items()} == {
         name: value.shape for name, value in own.items()

@@ -37,7 +37,9 @@ def _solid(part: Part) -> tuple:
     return (part.shape, part.role, tuple(spread), np.round(part.centre_m, 6).tolist())
 
 
-VARIED = [varied_shape(name, np.random.default_rng(0)) for name in CATEGORIES]
+VARIED = [
+    varied_shape(name, np.random.default_rng(seed)) for name in CATEGORIES for seed in (0, 1)
+]
 BUILDS = [*CATEGORIES.values(), *OTHER_SHAPES.values(), *UNSEEN_SHAPES.values(), *VARIED]
 each_build = pytest.mark.parametrize('build', BUILDS, ids=lambda build: build.name)
 
@@ -55,8 +57,9 @@ def test_every_object_is_its_own_mirror_image(build):
 def test_every_object_stands_on_the_floor(build):
     low, high = build.bounds_m
     assert abs(low[2]) < 0.02
-    assert np.all(high - low > 0.08)
-    assert np.all(high - low < 1.5)
+    least, most = (0.1, 1.8) if build in VARIED else (0.2, 1.3)  # stretched, or a foot lost
+    assert np.all(high - low > least)
+    assert np.all(high - low < most)
 
 
 def test_extent_of_hand_made_parts():
