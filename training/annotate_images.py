@@ -19,12 +19,12 @@ from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.image_annotation.annotating import (
     AnnotationRequest,
     Annotators,
-    Part,
     annotated_scenes,
     write_shards,
 )
 from spatialllm_ros.image_annotation.weights import DEPTH_ANYTHING, stated_licence, weights
 from spatialllm_ros.scenes.import_report import ImportReport
+from spatialllm_ros.scenes.jobs import Part
 from spatialllm_ros.scenes.licences import LICENCES, OWN_IMAGES
 from spatialllm_ros.scenes.overlay import write_overlays
 
@@ -45,7 +45,7 @@ def main() -> None:
     add('--orientation', help='image classifier of azimuths; without one nothing has a front')
     add('--threshold', type=float, default=0.3, help='least score of a detection')
     add('--hfov-deg', type=float, help='field of view across the width of every image')
-    add('--shard', type=Part.parse, default=Part(), metavar='I/N', help='image k is of k mod N')
+    add('--shard', default='0/1', metavar='I/N', help='image k is of k mod N')
     add('--size', type=int, nargs=2, default=(192, 144), metavar='PX', help='width and height')
     add('--images-licence', default=OWN_IMAGES, choices=names)
     add('--licence-of', action='append', default=[], metavar='MODEL=NAME', type=stated_licence)
@@ -61,8 +61,8 @@ def main() -> None:
             read(args.orientation) if args.orientation else None, args.images_licence,
         )  # fmt: skip
         request = AnnotationRequest(
-            args.images, cache, annotators, args.find, args.threshold, hfov_rad, args.shard,
-            args.accept_licence,
+            args.images, cache, annotators, args.find, args.threshold, hfov_rad,
+            Part.parse(args.shard), args.accept_licence,
         )  # fmt: skip
         report = ImportReport()
         scenes = tqdm(annotated_scenes(request, report), unit='image')
@@ -72,7 +72,7 @@ def main() -> None:
             write_shards(scenes, args.out, tuple(args.size), request, report)
     except SpatialLLMError as error:
         sys.exit(str(error))
-    report.write((args.out or args.overlays) / f'report-{args.shard}.json')
+    report.write((args.out or args.overlays) / f'report-{request.part}.json')
     print(report.summary())
 
 

@@ -37,7 +37,6 @@ def main() -> None:
     parser.add_argument('--limit', type=int, help='import no more than so many scenes')
     parser.add_argument('--width', type=int, default=ImportRequest.width_px)
     parser.add_argument('--height', type=int, default=ImportRequest.height_px)
-    parser.add_argument('--questions', type=int, default=0, help='per scene, into questions.jsonl')
     args = parser.parse_args()
     target = args.out or args.overlays
     if target is None:
@@ -51,7 +50,7 @@ def main() -> None:
                 write_overlays(scenes, folder, report)
             else:
                 size = {'width_px': args.width, 'height_px': args.height}
-                request = ImportRequest(folder, questions_per_scene=args.questions, **size)
+                request = ImportRequest(folder, **size)
                 import_shards(scenes, request, report)
         except SpatialLLMError as error:
             sys.exit(str(error))

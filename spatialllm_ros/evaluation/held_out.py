@@ -107,8 +107,8 @@ class Examiner:
         """Return the judged answers."""
         self._blind = self._blind or self._session.encode_blind(world.frame)
         return (
-            self._answers(self._session.encode(world.frame), world.records),
-            self._answers(replace(self._blind, frame=world.frame), world.records),
+            judged_answers(self._session, self._session.encode(world.frame), world.records),
+            judged_answers(self._session, replace(self._blind, frame=world.frame), world.records),
         )
 
     def ask_variants(self, world: AskedWorld) -> list[Trial]:
@@ -116,17 +116,21 @@ class Examiner:
         trials: list[Trial] = []
         for view in views(world):
             encoded = self._session.encode(view.frame)
-            judged = self._answers(encoded, [record for _, record in view.asked])
+            judged = judged_answers(self._session, encoded, [record for _, record in view.asked])
             trials += [
                 Trial(scored_type(item.record), variant, item.is_right)
                 for (variant, _), item in zip(view.asked, judged, strict=True)
             ]
         return trials
 
-    def _answers(self, encoded: EncodedFrame, records: Sequence[QuestionRecord]) -> list[Judged]:
-        requests = [Request(Query(record.question, record.options)) for record in records]
-        answers = self._session.answer_batch(encoded, requests)
-        return [_judged(record, answer) for record, answer in zip(records, answers, strict=True)]
+
+def judged_answers(
+    session: SpatialSession, encoded: EncodedFrame, records: Sequence[QuestionRecord]
+) -> list[Judged]:
+    """Ask a session questions about one frame and judge what it answers."""
+    requests = [Request(Query(record.question, record.options)) for record in records]
+    answers = session.answer_batch(encoded, requests)
+    return [_judged(record, answer) for record, answer in zip(records, answers, strict=True)]
 
 
 def _judged(record: QuestionRecord, answer: Answer | SpatialLLMError) -> Judged:

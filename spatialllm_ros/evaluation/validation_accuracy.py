@@ -9,14 +9,13 @@ from statistics import mean
 
 from tqdm import tqdm
 
-from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.evaluation.asked_worlds import AskedWorld, asked_worlds, seeds_from
-from spatialllm_ros.evaluation.scoring import judge, scored_type
+from spatialllm_ros.evaluation.held_out import judged_answers
+from spatialllm_ros.evaluation.scoring import scored_type
 from spatialllm_ros.runtime.bundle import Bundle
 from spatialllm_ros.runtime.engines import load_engine
-from spatialllm_ros.runtime.session import Request, SpatialSession
+from spatialllm_ros.runtime.session import SpatialSession
 from spatialllm_ros.scenes.worlds import VALIDATION_SEEDS
-from spatialllm_ros.schema import Query
 
 
 @dataclass(frozen=True)
@@ -54,19 +53,6 @@ def accuracies(sessions: Sequence[SpatialSession], worlds: Iterable[AskedWorld])
     right: list[dict[str, list[bool]]] = [defaultdict(list) for _ in sessions]
     for world in worlds:
         for session, by_type in zip(sessions, right, strict=True):
-            for name, is_right in _answered(session, world):
-                by_type[name].append(is_right)
+            for item in judged_answers(session, session.encode(world.frame), world.records):
+                by_type[scored_type(item.record)].append(item.is_right)
     return [mean(mean(own) for own in by_type.values()) for by_type in right]
-
-
-def _answered(session: SpatialSession, world: AskedWorld) -> list[tuple[str, bool]]:
-    """Return the type of each question and whether it was answered well; no answer is not."""
-    requests = [Request(Query(record.question, record.options)) for record in world.records]
-    outcomes = session.answer_batch(session.encode(world.frame), requests)
-    return [
-        (
-            scored_type(record),
-            not isinstance(outcome, SpatialLLMError) and judge(record, outcome).is_right,
-        )
-        for record, outcome in zip(world.records, outcomes, strict=True)
-    ]

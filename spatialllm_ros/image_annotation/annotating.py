@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import count
 from pathlib import Path
 
 from spatialllm_ros.errors import ConfigError
@@ -19,38 +19,14 @@ from spatialllm_ros.image_annotation.orientation import orientation_step
 from spatialllm_ros.image_annotation.photos import photo_paths, prepared
 from spatialllm_ros.image_annotation.steps import Step, StepCache, fingerprints
 from spatialllm_ros.image_annotation.weights import Weights
-from spatialllm_ros.scenes.datasets import fitted_image
+from spatialllm_ros.scenes.datasets import write_fitted
 from spatialllm_ros.scenes.import_report import ImportReport
+from spatialllm_ros.scenes.jobs import WHOLE, Part
 from spatialllm_ros.scenes.licences import OWN_IMAGES, licence_expression, require_accepted
-from spatialllm_ros.scenes.shards import shard_path, write_shard
+from spatialllm_ros.scenes.shards import shard_path
 from spatialllm_ros.schema import Scene
 
-SHARD_SIZE = 500
 NO_OBJECTS = 'images in which nothing was found'
-
-
-@dataclass(frozen=True)
-class Part:
-    """The images numbered ``index``, ``index + count`` and so on: one process's part of them."""
-
-    index: int = 0
-    count: int = 1
-
-    def __str__(self) -> str:
-        """Return the part as files are named by it."""
-        return f'{self.index}-of-{self.count}'
-
-    @classmethod
-    def parse(cls, text: str) -> Part:
-        """Return the part that ``i/n`` says.
-
-        Raises:
-            ValueError: it says none.
-        """
-        index, count = (int(word) for word in text.split('/'))
-        if not 0 <= index < count:
-            raise ValueError(f'expected i/n with 0 <= i < n, found {text}')
-        return cls(index, count)
 
 
 @dataclass(frozen=True)
@@ -88,7 +64,7 @@ class AnnotationRequest:
     categories: Sequence[str]
     threshold: float
     hfov_rad: float | None = None
-    part: Part = Part()
+    part: Part = WHOLE
     accepted_licences: Collection[str] = ()
 
     def __post_init__(self) -> None:
@@ -164,19 +140,12 @@ def write_shards(
     """
     part = request.part
     _claim(folder, request)
-    fitted = (
-        item
-        for scene in scenes
-        for item in report.reading(scene.scene_id, fitted_image, scene, size_px)
-    )
-    index = part.index
-    while batch := list(islice(fitted, SHARD_SIZE)):
-        report.scenes += write_shard(folder, index, batch)
-        report.objects += sum(len(item.scene.objects) for item in batch)
-        index += part.count
-    while shard_path(folder, index).exists():
-        shard_path(folder, index).unlink()
-        index += part.count
+    numbers = count(part.index, part.count)
+    write_fitted(scenes, folder, size_px, report, numbers)
+    for stale in (shard_path(folder, number) for number in numbers):
+        if not stale.exists():
+            break
+        stale.unlink()
 
 
 def _claim(folder: Path, request: AnnotationRequest) -> None:

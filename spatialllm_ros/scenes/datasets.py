@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from itertools import islice
+from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 
 import cv2
@@ -15,9 +14,7 @@ from PIL import Image
 
 from spatialllm_ros.errors import ConfigError, SceneError
 from spatialllm_ros.geometry import Letterbox, fit_letterbox
-from spatialllm_ros.questions.balance import Balancer
 from spatialllm_ros.scenes.annotation import fitted_scene
-from spatialllm_ros.scenes.dataset_questions import ask_annotated
 from spatialllm_ros.scenes.imagenet3d import read_imagenet3d
 from spatialllm_ros.scenes.import_report import ImportReport
 from spatialllm_ros.scenes.kitti import read_kitti
@@ -46,15 +43,12 @@ class ImportRequest:
 
     Attributes:
         folder: for shards as ``training/render_scenes.py`` makes them.
-        questions_per_scene: if above 0, ``questions.jsonl`` holds so many of each scene.
     """
 
     folder: Path
     width_px: int = 192
     height_px: int = 144
     shard_size: int = 500
-    questions_per_scene: int = 0
-    seed: int = 0
 
 
 def annotated_scenes(
@@ -70,7 +64,7 @@ def annotated_scenes(
 
 
 def import_shards(scenes: Iterable[Scene], request: ImportRequest, report: ImportReport) -> None:
-    """Write scenes, their letterboxed images and their questions; the report counts them.
+    """Write scenes and their letterboxed images into a folder that has no shards yet.
 
     Raises:
         ConfigError: the folder holds shards already.
@@ -78,31 +72,32 @@ def import_shards(scenes: Iterable[Scene], request: ImportRequest, report: Impor
     if list(request.folder.glob('scenes-*.jsonl')):
         raise ConfigError(f'expected a folder without shards, found some in {request.folder}')
     request.folder.mkdir(parents=True, exist_ok=True)
-    rng, balancer = np.random.default_rng(request.seed), Balancer()
     size_px = (request.width_px, request.height_px)
+    write_fitted(scenes, request.folder, size_px, report, count(), request.shard_size)
+
+
+def write_fitted(
+    scenes: Iterable[Scene], folder: Path, size_px: tuple[int, int], report: ImportReport,
+    numbers: Iterator[int], shard_size: int = ImportRequest.shard_size,
+) -> None:  # fmt: skip
+    """Write scenes and their letterboxed images as shards; the report counts them.
+
+    Args:
+        scenes: a scene whose image cannot be read is skipped and reported.
+        folder: of the shards.
+        size_px: width and height of the images.
+        report: the account of it.
+        numbers: of the shards, as many as are needed.
+        shard_size: scenes in each but the last.
+    """
     fitted = (
         item
         for scene in scenes
         for item in report.reading(scene.scene_id, fitted_image, scene, size_px)
     )
-    index = 0
-    while batch := list(islice(fitted, request.shard_size)):
-        report.scenes += write_shard(request.folder, index, batch)
+    while batch := list(islice(fitted, shard_size)):
+        report.scenes += write_shard(folder, next(numbers), batch)
         report.objects += sum(len(item.scene.objects) for item in batch)
-        if request.questions_per_scene > 0:
-            _append_questions(batch, request, rng, balancer)
-        index += 1
-
-
-def _append_questions(
-    batch: list[RenderedScene], request: ImportRequest, rng: np.random.Generator,
-    balancer: Balancer,
-) -> None:  # fmt: skip
-    with (request.folder / 'questions.jsonl').open('a', encoding='utf-8') as file:
-        for scene in (item.scene for item in batch):
-            for record in ask_annotated(scene, rng, balancer, request.questions_per_scene):
-                origin = {'source': scene.source, 'licence': scene.licence}
-                file.write(json.dumps({**asdict(record), **origin}) + '\n')
 
 
 def fitted_image(scene: Scene, size_px: tuple[int, int]) -> RenderedScene:

@@ -39,6 +39,10 @@ class Part:
                 f'expected a part i/n with i from 0 to n - 1, found {self.index}/{self.count}'
             )
 
+    def __str__(self) -> str:
+        """Return the part as files are named by it."""
+        return f'{self.index}-of-{self.count}'
+
     @classmethod
     def parse(cls, text: str) -> Part:
         """Return the part that ``i/n`` names.
@@ -56,6 +60,9 @@ class Part:
         return file_index % self.count == self.index
 
 
+WHOLE = Part()
+
+
 @dataclass(frozen=True)
 class Workers:
     """Who does the jobs of this call.
@@ -68,7 +75,7 @@ class Workers:
 
     processes: int = 1
     use_ray: bool = False
-    part: Part = Part()
+    part: Part = WHOLE
 
     def __post_init__(self) -> None:
         """Refuse to work without workers.

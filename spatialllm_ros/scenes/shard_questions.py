@@ -2,7 +2,8 @@
 
 Answers are balanced within each shard. A balancer lets a few answers of each kind run ahead before
 it refuses any, and those would be the same common ones in every shard; so it is run in on the
-shard's own scenes first, with questions that nobody gets.
+shard's own scenes first, with questions that nobody gets. A handful of scenes is not run in: each
+comparison has one answer there, and would never be asked.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ RUN_IN, KEPT = 1, 2
 """The two rounds of questions about a shard."""
 RUN_IN_SCENES, RUN_IN_PER_SCENE = 500, 14
 """How long the first lasts; a small shard's scenes take turns."""
+FEWEST_TO_RUN_IN = 100
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def ask_shard(
     """Yield the questions about each scene of the shard with this index."""
     balancer = Balancer()
     run_in = replace(asking, per_scene=RUN_IN_PER_SCENE)
-    for number, scene in enumerate(islice(cycle(scenes), RUN_IN_SCENES)):
+    turns = RUN_IN_SCENES if len(scenes) >= FEWEST_TO_RUN_IN else 0
+    for number, scene in enumerate(islice(cycle(scenes), turns)):
         _ask(scene, [asking.seed, index, number, RUN_IN], balancer, run_in)
     for number, scene in enumerate(scenes):
         yield _ask(scene, [asking.seed, index, number, KEPT], balancer, asking)

@@ -11,7 +11,6 @@ from spatialllm_ros.errors import ConfigError, SceneError
 from spatialllm_ros.image_annotation.annotating import (
     AnnotationRequest,
     Annotators,
-    Part,
     annotated_scenes,
     write_shards,
 )
@@ -19,6 +18,7 @@ from spatialllm_ros.image_annotation.photos import LONGEST_PX, photo_paths, prep
 from spatialllm_ros.image_annotation.steps import Step, StepCache, fingerprints
 from spatialllm_ros.image_annotation.weights import Weights
 from spatialllm_ros.scenes.import_report import ImportReport
+from spatialllm_ros.scenes.jobs import Part
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -205,11 +205,3 @@ def test_shards_of_something_else_are_left_alone(tmp_path):
     assert [step['step'] for step in record['steps']] == ['detection', 'masks', 'depth']
     with pytest.raises(ConfigError, match='annotation-0-of-1'):
         write_shards([], out, (8, 6), request_of(tmp_path, part=Part(1, 2)), ImportReport())
-
-
-def test_parts_are_written_i_of_n():
-    assert Part.parse('1/3') == Part(1, 3)
-    assert str(Part(1, 3)) == '1-of-3'
-    for text in ('3/3', '-1/2', '1', 'a/b', '1/2/3'):
-        with pytest.raises(ValueError, match=r'.'):
-            Part.parse(text)

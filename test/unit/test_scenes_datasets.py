@@ -25,6 +25,7 @@ from spatialllm_ros.scenes.datasets import (
 from spatialllm_ros.scenes.import_report import ImportReport
 from spatialllm_ros.scenes.kitti import calibration, labelled
 from spatialllm_ros.scenes.licences import LICENCES, accepted
+from spatialllm_ros.scenes.shard_questions import Asking, write_questions
 from spatialllm_ros.scenes.shards import read_scenes
 from spatialllm_ros.schema import CameraModel, Scene
 
@@ -81,13 +82,14 @@ def test_each_part_of_a_licence_has_to_be_accepted():
     assert all(name == licence.name for name, licence in LICENCES.items())
 
 
-def test_the_command_writes_shards_questions_and_a_report(folder, tmp_path, capsys):
+def test_the_command_writes_shards_to_ask_about_and_a_report(folder, tmp_path, capsys):
     out = tmp_path / 'out'
-    run_command('kitti', folder, '--out', out, '--accept-licence', NAME, '--questions', 6)
+    run_command('kitti', folder, '--out', out, '--accept-licence', NAME)
+    write_questions(out, Asking(per_scene=20), show_progress=False)
     scenes = list(read_scenes(out))
     assert [scene.scene_id for scene in scenes] == ['kitti-000000', 'kitti-000001']
     assert {scene.licence for scene in scenes} == {NAME}
-    asked = [json.loads(line) for line in (out / 'questions.jsonl').read_text().splitlines()]
+    asked = [json.loads(line) for line in (out / 'questions-00000.jsonl').read_text().splitlines()]
     assert {(record['source'], record['licence']) for record in asked} == {('kitti', NAME)}
     pairs = [record for record in asked if record['type'] == 'location_closer_to_camera']
     for record in pairs:
