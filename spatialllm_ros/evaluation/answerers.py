@@ -28,22 +28,31 @@ class SessionAnswerer:
 
     def __call__(self, frame: Frame, queries: Sequence[Query]) -> list[Outcome]:
         """Encode the image once and answer."""
-        encoded = self._encode(frame)
-        outcomes = self._session.answer_batch(encoded, [Request(query) for query in queries])
-        return [
-            self._forced(encoded, query, outcome)
-            for query, outcome in zip(queries, outcomes, strict=True)
-        ]
+        return chosen_answers(self._session, self._encode(frame), queries)
 
     def _encode(self, frame: Frame) -> EncodedFrame:
         return self._session.encode(frame)
 
-    def _forced(self, encoded: EncodedFrame, query: Query, outcome: Outcome) -> Outcome:
-        if not query.options or isinstance(outcome, SpatialLLMError) or outcome.choice is not None:
-            return outcome
-        (logs,) = self._session.option_logs(encoded, [query])
-        choice = int(logs[: len(query.options)].argmax())
-        return replace(outcome, text=query.options[choice], choice=choice)
+
+def chosen_answers(
+    session: SpatialSession, encoded: EncodedFrame, queries: Sequence[Query]
+) -> list[Outcome]:
+    """Answer questions about a frame, and take one of the options wherever there are some."""
+    outcomes = session.answer_batch(encoded, [Request(query) for query in queries])
+    return [
+        _chosen(session, encoded, query, outcome)
+        for query, outcome in zip(queries, outcomes, strict=True)
+    ]
+
+
+def _chosen(
+    session: SpatialSession, encoded: EncodedFrame, query: Query, outcome: Outcome
+) -> Outcome:
+    if not query.options or isinstance(outcome, SpatialLLMError) or outcome.choice is not None:
+        return outcome
+    (logs,) = session.option_logs(encoded, [query])
+    choice = int(logs[: len(query.options)].argmax())
+    return replace(outcome, text=query.options[choice], choice=choice)
 
 
 class BlindAnswerer(SessionAnswerer):

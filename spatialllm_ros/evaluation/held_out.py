@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from spatialllm_ros.errors import ConfigError, SpatialLLMError
+from spatialllm_ros.evaluation.answerers import chosen_answers
 from spatialllm_ros.evaluation.asked_worlds import AskedWorld, asked_worlds, seeds_from
 from spatialllm_ros.evaluation.circular import Trial
 from spatialllm_ros.evaluation.scoring import Judged, judge, scored_type
 from spatialllm_ros.evaluation.variants import views
+from spatialllm_ros.runtime.answering import Outcome
 from spatialllm_ros.runtime.bundle import load_bundle
 from spatialllm_ros.runtime.session import EncodedFrame, Request, SpatialSession
 from spatialllm_ros.scenes.world_styles import STYLES
@@ -26,6 +28,7 @@ from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS
 from spatialllm_ros.schema import Answer, Query, QuestionRecord
 
 SeenUnseen = tuple[list[Judged], list[Judged]]
+Answers = Callable[[SpatialSession, EncodedFrame, Sequence[Query]], list[Outcome]]
 T = TypeVar('T')
 
 
@@ -68,8 +71,16 @@ class HeldOutWorlds:
         return self.threads or max(1, (os.cpu_count() or 1) // self.processes)
 
 
-def ask_held_out(bundle: Path, worlds: HeldOutWorlds) -> SeenUnseen:
+def ask_held_out(
+    bundle: Path, worlds: HeldOutWorlds, *, always_chooses: bool = False
+) -> SeenUnseen:
     """Return a bundle's judged answers about held-out worlds, with the image and without.
+
+    Args:
+        bundle: the model.
+        worlds: what to ask about.
+        always_chooses: where the model denies what a question speaks of, take the likeliest
+            option all the same.
 
     Raises:
         BundleError: there is no bundle, or a broken one.
@@ -77,7 +88,8 @@ def ask_held_out(bundle: Path, worlds: HeldOutWorlds) -> SeenUnseen:
     """
     seen: list[Judged] = []
     unseen: list[Judged] = []
-    judged = _over_worlds(bundle, worlds, Examiner.ask)
+    ask = Examiner.choose if always_chooses else Examiner.ask
+    judged = _over_worlds(bundle, worlds, ask)
     for with_image, without in tqdm(judged, total=worlds.count, unit='world'):
         seen += with_image
         unseen += without
@@ -105,10 +117,19 @@ class Examiner:
 
     def ask(self, world: AskedWorld) -> SeenUnseen:
         """Return the judged answers."""
+        return self._both(world, _answers)
+
+    def choose(self, world: AskedWorld) -> SeenUnseen:
+        """Return the judged answers where one of the options is always taken."""
+        return self._both(world, chosen_answers)
+
+    def _both(self, world: AskedWorld, answers: Answers) -> SeenUnseen:
         self._blind = self._blind or self._session.encode_blind(world.frame)
+        seen = self._session.encode(world.frame)
+        unseen = replace(self._blind, frame=world.frame)
         return (
-            judged_answers(self._session, self._session.encode(world.frame), world.records),
-            judged_answers(self._session, replace(self._blind, frame=world.frame), world.records),
+            judged_answers(self._session, seen, world.records, answers),
+            judged_answers(self._session, unseen, world.records, answers),
         )
 
     def ask_variants(self, world: AskedWorld) -> list[Trial]:
@@ -124,13 +145,22 @@ class Examiner:
         return trials
 
 
+def _answers(
+    session: SpatialSession, encoded: EncodedFrame, queries: Sequence[Query]
+) -> list[Outcome]:
+    return session.answer_batch(encoded, [Request(query) for query in queries])
+
+
 def judged_answers(
-    session: SpatialSession, encoded: EncodedFrame, records: Sequence[QuestionRecord]
+    session: SpatialSession,
+    encoded: EncodedFrame,
+    records: Sequence[QuestionRecord],
+    answers: Answers = _answers,
 ) -> list[Judged]:
     """Ask a session questions about one frame and judge what it answers."""
-    requests = [Request(Query(record.question, record.options)) for record in records]
-    answers = session.answer_batch(encoded, requests)
-    return [_judged(record, answer) for record, answer in zip(records, answers, strict=True)]
+    queries = [Query(record.question, record.options) for record in records]
+    outcomes = answers(session, encoded, queries)
+    return [_judged(record, outcome) for record, outcome in zip(records, outcomes, strict=True)]
 
 
 def _judged(record: QuestionRecord, answer: Answer | SpatialLLMError) -> Judged:

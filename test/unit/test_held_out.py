@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 
 import cv2
+import numpy as np
 import pytest
 
 from spatialllm_ros.errors import AnswerParseError, ConfigError, SceneError
@@ -136,6 +137,26 @@ def test_seen_and_unseen_answers_are_judged_apart(worlds):
             first = sum(r.answer in r.options[:1] for r in own)
             assert (score.accuracy, score.n) == (1, len(own))
             assert score.blind == pytest.approx(first / len(own))
+
+
+class Denier(TruthfulSession):
+    """Says of every question that what it speaks of is not there; would take the last option."""
+
+    def answer_batch(self, encoded, requests):
+        return [Answer('there is no car', AnswerKind.TEXT, 0.9, 0, 'f', 'c') for _ in requests]
+
+    def option_logs(self, encoded, queries):
+        return [np.arange(len(query.options) + 1.0) for query in queries]
+
+
+def test_a_denial_is_wrong_unless_an_option_has_to_be_taken(worlds):
+    examiner = Examiner(Denier(worlds))
+    for world in worlds:
+        for answered, is_taken in ((examiner.ask(world), False), (examiner.choose(world), True)):
+            for item in (item for items in answered for item in items):
+                options, answer = item.record.options, item.record.answer
+                if answer in options:
+                    assert item.is_right == (is_taken and answer == options[-1])
 
 
 def judged(kind: str, answer: str, options=(), right=True, confidence=1.0, error=None) -> Judged:
