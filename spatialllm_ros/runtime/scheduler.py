@@ -7,20 +7,26 @@ caller are involved. It sleeps on a condition until there is something to do.
 from __future__ import annotations
 
 import logging
+import math
 import time
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from threading import Thread
 
 from spatialllm_ros.errors import EngineError, InputError, SpatialLLMError
 from spatialllm_ros.runtime.answering import OnText, Request
+from spatialllm_ros.runtime.background import Background, OnWatch, Rates
 from spatialllm_ros.runtime.frame_store import FrameStore
 from spatialllm_ros.runtime.prefixes import Prefixes
 from spatialllm_ros.runtime.question_queue import AnswerFuture, Question, QuestionQueue
 from spatialllm_ros.runtime.session import SpatialSession
-from spatialllm_ros.schema import Frame, Query
+from spatialllm_ros.runtime.watches import Watch, check_names
+from spatialllm_ros.schema import Answer, Frame, Query
 
-__all__ = ['AnswerFuture', 'OnText', 'Scheduler', 'SchedulerSettings']
+__all__ = ['AnswerFuture', 'OnAnswer', 'OnText', 'Rates', 'Scheduler', 'SchedulerSettings']
+
+OnAnswer = Callable[[Frame, Query, Answer], None]
+"""Takes an answer, what was asked and the frame that it speaks of."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,14 +39,14 @@ class SchedulerSettings:
         queue_size: questions beyond these are refused.
         batch_size: questions on one frame that are answered at once.
         timeout_s: a question without an answer after this long fails.
-        encode_ahead_hz: how often a new frame is encoded before anybody asks; 0 for never. A
-            question may then be answered from a frame up to one such period older than the newest.
+        rates: how often frames are encoded before anybody asks. A question may then be answered
+            from a frame up to one period of ``rates.encode_ahead_hz`` older than the newest.
     """
 
     queue_size: int = 32
     batch_size: int = 8
     timeout_s: float = 10.0
-    encode_ahead_hz: float = 0.0
+    rates: Rates = field(default_factory=Rates)
 
 
 class Scheduler:
@@ -51,14 +57,31 @@ class Scheduler:
         session: SpatialSession,
         frame_store: FrameStore,
         settings: SchedulerSettings = SchedulerSettings(),
+        on_watch: OnWatch = lambda *_: None,
     ) -> None:
-        """Take over a session; no other thread may use it from ``start`` to ``stop``."""
+        """Take over a session; no other thread may use it from ``start`` to ``stop``.
+
+        Args:
+            session: answers.
+            frame_store: where frames are taken from.
+            settings: can be replaced by ``apply``.
+            on_watch: hears the answers to standing questions.
+        """
         self._session, self._frames, self._settings = session, frame_store, settings
         self._queue = QuestionQueue(settings.queue_size, settings.batch_size)
+        self._prefixes = Prefixes(session, frame_store, self._reuse_s)
+        self._background = Background(session, frame_store, self._prefixes, self._queue, on_watch)
         self._worker: Thread | None = None
-        self._to_encode: set[str] = set()  # cameras; guarded by the queue's condition
-        if settings.encode_ahead_hz > 0:
-            frame_store.add_listener(self._on_frame)
+        self._listeners: list[OnAnswer] = []
+        self.apply(settings)
+
+    def apply(self, settings: SchedulerSettings) -> None:
+        """Use other settings from now on; questions that wait keep their time limit."""
+        self._settings = settings
+        with self._queue.changed:
+            self._queue.size, self._queue.batch_size = settings.queue_size, settings.batch_size
+            self._background.rates = settings.rates
+            self._queue.changed.notify()
 
     def start(self) -> None:
         """Start the worker thread; does nothing while it runs."""
@@ -76,6 +99,7 @@ class Scheduler:
         if self._worker is not None:
             self._worker.join()
             self._worker = None
+            self._prefixes.clear()
 
     def submit(
         self, query: Query, on_text: OnText | None = None, timeout_s: float | None = None
@@ -111,64 +135,94 @@ class Scheduler:
         self._queue.put(question)
         return question.future
 
+    def add_listener(self, listener: OnAnswer) -> None:
+        """Call ``listener`` with each answer, on the worker's thread; it must return quickly."""
+        self._listeners.append(listener)
+
     @property
     def waiting(self) -> int:
         """How many questions are queued."""
         return len(self._queue)
 
-    def _on_frame(self, camera: str) -> None:
+    def watch(self, watches: Sequence[Watch]) -> tuple[Watch, ...]:
+        """Replace all standing questions, and return them as they are asked; from any thread.
+
+        Raises:
+            QuestionError: says which one cannot be asked and why; nothing has changed then.
+            UnknownCameraError: likewise, and names the known cameras.
+        """
+        check_names(watches)
+        checked = tuple(self._checked(watch) for watch in watches)
         with self._queue.changed:
-            self._to_encode.add(camera)
+            self._background.rounds.replace(checked)
             self._queue.changed.notify()
+        return checked
+
+    def _checked(self, watch: Watch) -> Watch:
+        try:
+            self._session.check(watch.query)
+            camera = self._frames.resolve(watch.query.camera)
+        except InputError as error:
+            raise type(error)(f'{watch.name}: {error}') from error
+        return replace(watch, query=replace(watch.query, camera=camera))
+
+    def _reuse_s(self, camera: str) -> float:
+        hz = self._settings.rates.encode_ahead_hz.get(camera, 0.0)
+        return 1 / hz if hz else 0.0
 
     # What follows runs on the worker's thread.
 
     def _work(self) -> None:
-        hz = self._settings.encode_ahead_hz
-        prefixes = Prefixes(self._session, self._frames, 1 / hz if hz else 0.0)
-        while self._wait_for_work(prefixes):
+        while self._wait_for_work():
             try:
                 self._queue.end_overdue()
                 if batch := self._queue.take_batch():
-                    self._answer(batch, prefixes)
+                    self._answer(batch)
                 else:
-                    self._encode_ahead(prefixes)
+                    self._background.step()
             except SpatialLLMError as error:
-                self._queue.end_running(error)
+                self._end_running(error)
             except Exception as error:  # whatever happens in a session, the worker lives on
                 _log.exception('the session failed unexpectedly')
                 reason = f'expected an answer, found a failure: {error!r}; see the log'
-                self._queue.end_running(EngineError(reason))
+                self._end_running(EngineError(reason))
 
-    def _wait_for_work(self, prefixes: Prefixes) -> bool:
+    def _end_running(self, error: SpatialLLMError) -> None:
+        self._queue.end_running(error)
+        self._background.end_running(error)
+
+    def _wait_for_work(self) -> bool:
         """Sleep until there is something to do; false where the worker has to end."""
         with self._queue.changed:
             while self._queue.is_open and not len(self._queue):
-                delays_s = [prefixes.seconds_until_due(camera) for camera in self._to_encode]
-                if 0 in delays_s:
+                delay_s = self._background.seconds_until_work()
+                if delay_s == 0:
                     break
-                self._queue.changed.wait(min(delays_s, default=None))
+                self._queue.changed.wait(None if delay_s == math.inf else delay_s)
             return self._queue.is_open
 
-    def _answer(self, batch: list[Question], prefixes: Prefixes) -> None:
+    def _answer(self, batch: list[Question]) -> None:
         """Choose a frame, the strictest question first: new enough for it is so for all."""
         for question in sorted(batch, key=lambda question: question.query.max_frame_age_s or 0):
             try:
-                frame = prefixes.frame_for(question.query)
+                frame = self._prefixes.frame_for(question.query)
             except InputError as error:
                 self._queue.end(question, error)
                 batch.remove(question)
             else:
-                self._answer_from(frame, batch, prefixes)
+                self._answer_from(frame, batch)
                 return
 
-    def _answer_from(self, frame: Frame, batch: list[Question], prefixes: Prefixes) -> None:
-        encoded, encode_s = prefixes.encode(frame)
+    def _answer_from(self, frame: Frame, batch: list[Question]) -> None:
+        encoded, encode_s = self._prefixes.encode(frame)
         for question in batch:
             question.encode_s = encode_s
         requests = [self._request(question) for question in batch]
         for index, outcome in self._session.answer_each(encoded, requests):
             self._queue.end(batch[index], outcome)
+            if isinstance(outcome, Answer):
+                for listener in self._listeners:
+                    listener(frame, requests[index].query, outcome)
 
     def _request(self, question: Question) -> Request:
         def must_end() -> bool:
@@ -176,12 +230,3 @@ class Scheduler:
             return question.is_cancelled or question.is_overdue
 
         return Request(question.query, question.show, must_end)
-
-    def _encode_ahead(self, prefixes: Prefixes) -> None:
-        """Encode the newest frame of one camera; then look whether somebody asks."""
-        with self._queue.changed:
-            due = [c for c in self._to_encode if not prefixes.seconds_until_due(c)]
-            self._to_encode.difference_update(due[:1])
-        for camera in due[:1]:
-            with suppress(InputError):  # too old: nobody may ask about it either
-                prefixes.encode(self._frames.take(camera))

@@ -3,10 +3,7 @@
 import queue
 import random
 import threading
-from dataclasses import dataclass
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from spatialllm_ros.errors import (
@@ -19,127 +16,11 @@ from spatialllm_ros.errors import (
     StaleFrameError,
     UnknownCameraError,
 )
-from spatialllm_ros.geometry import guessed_camera
-from spatialllm_ros.runtime import prefixes, question_queue
-from spatialllm_ros.runtime import scheduler as scheduler_module
 from spatialllm_ros.runtime.frame_store import FrameCounts, FrameStore
-from spatialllm_ros.runtime.scheduler import Scheduler, SchedulerSettings
-from spatialllm_ros.schema import Answer, AnswerKind, Frame, Query, Timing
+from spatialllm_ros.runtime.scheduler import Rates, Scheduler
+from spatialllm_ros.schema import Query, Timing
 
-DEADLINE_S = 20.0
-"""Ends a test that hangs; nothing is asserted of it."""
-
-ENCODE_S = 0.25
-
-
-@dataclass(frozen=True)
-class Seen:
-    """Stands in for EncodedFrame."""
-
-    frame: Frame
-    encode_s: float = ENCODE_S
-
-
-class ScriptedSession:
-    """Stands in for SpatialSession; the question says what to do with it."""
-
-    def __init__(self):
-        self.encoded, self.batches = queue.Queue(), []
-        self.words, self.may_go_on = queue.Queue(), threading.Semaphore(0)
-
-    def check(self, query):
-        if not query.question:
-            raise QuestionError('expected a question')
-
-    def encode(self, frame):
-        self.encoded.put(frame)
-        if frame.frame_id == 'broken':
-            raise EngineError('expected an engine, found smoke')
-        return Seen(frame)
-
-    def answer_each(self, seen, requests):
-        self.batches.append([request.query.question for request in requests])
-        for index, request in enumerate(requests):
-            yield index, self._outcome(seen.frame, request)
-
-    def _outcome(self, frame, request):
-        question = request.query.question
-        if question == 'fail':
-            raise EngineError('expected an engine, found smoke')
-        if question == 'crash':
-            raise ZeroDivisionError
-        while not request.is_cancelled():
-            request.on_text(question)
-            if question != 'talk':
-                return Answer(
-                    question, AnswerKind.TEXT, 0.5, frame.stamp_ns, frame.frame_id,
-                    frame.camera_name, timing=Timing(prefill_s=0.01, decode_s=0.02),
-                )  # fmt: skip
-            self.words.put(question)
-            assert self.may_go_on.acquire(timeout=DEADLINE_S)
-        return CancelledError('told to stop')
-
-
-class Desk:
-    """A scheduler with what it works on."""
-
-    def __init__(self, **settings):
-        self.session = ScriptedSession()
-        self.frames = FrameStore(['front', 'rear'], now_ns=lambda: 5_000_000_000)
-        self.scheduler = Scheduler(self.session, self.frames, SchedulerSettings(**settings))
-        self.scheduler.start()
-
-    def film(self, camera='front', stamp_s=4.5, frame_id='optical'):
-        pixels, model = np.zeros((3, 4, 3), np.uint8), guessed_camera(4, 3, 1.0)
-        frame = Frame(pixels, model, round(stamp_s * 1e9), frame_id, camera)
-        self.frames.put(frame)
-        return frame
-
-    def submit(self, question, camera='', max_age_s=None, **more):
-        query = Query(question, camera=camera, max_frame_age_s=max_age_s)
-        return self.scheduler.submit(query, **more)
-
-    def ask(self, question, **more):
-        return self.submit(question, **more).result(DEADLINE_S)
-
-    def talk(self):
-        """Ask a question that is not over until cancelled, and wait for its first word."""
-        future = self.submit('talk')
-        self.session.words.get(timeout=DEADLINE_S)
-        return future
-
-    def let_go_on(self):
-        self.session.may_go_on.release()
-
-
-@pytest.fixture(name='make')
-def desks():
-    made = []
-
-    def make(**settings):
-        made.append(Desk(**settings))
-        return made[-1]
-
-    yield make
-    for desk in made:
-        desk.session.may_go_on.release(100)
-        desk.scheduler.stop()
-
-
-@pytest.fixture
-def desk(make):
-    desk = make()
-    desk.film()
-    return desk
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Time that stands still until it is moved."""
-    clock = SimpleNamespace(now_s=1000.0, monotonic=lambda: clock.now_s)
-    for module in (prefixes, question_queue, scheduler_module):
-        monkeypatch.setattr(module, 'time', clock)
-    return clock
+DEADLINE_S, ENCODE_S = 20.0, 0.25
 
 
 def test_an_answer_has_the_stamp_of_its_frame_and_all_its_times(clock, desk):
@@ -176,8 +57,8 @@ def test_a_frame_is_encoded_once_for_all_its_questions(desk):
     assert desk.session.encoded.empty()
 
 
-def test_waiting_questions_to_one_camera_run_together(make):
-    desk = make(batch_size=3)
+def test_waiting_questions_to_one_camera_run_together_and_cameras_take_turns(make_desk):
+    desk = make_desk(batch_size=3)
     desk.film()
     desk.film('rear')
     talking = desk.talk()
@@ -189,7 +70,7 @@ def test_waiting_questions_to_one_camera_run_together(make):
     answers = [future.result(DEADLINE_S) for future in asked]
     assert [answer.text for answer in answers] == list(cameras)
     assert [answer.camera_name for answer in answers] == [c or 'front' for c in cameras.values()]
-    assert desk.session.batches == [['talk'], ['a', 'b', 'd'], ['c', 'f'], ['e']]
+    assert desk.session.batches == [['talk'], ['c', 'f'], ['a', 'b', 'd'], ['e']]
     assert desk.scheduler.waiting == 0
 
 
@@ -208,6 +89,21 @@ def test_words_are_heard_as_they_come(desk):
     heard = []
     desk.ask('one', on_text=heard.append)
     assert heard == ['one']
+
+
+def test_a_listener_is_told_each_answer_with_its_frame(desk):
+    told = queue.Queue()
+    desk.scheduler.add_listener(lambda *answered: told.put(answered))
+    first, frame = desk.ask('one'), desk.frames.take('front')
+    with pytest.raises(EngineError):
+        desk.ask('fail')
+    newer = desk.film('rear')
+    second = desk.ask('two', camera='rear')
+    for expected_frame, expected in ((frame, first), (newer, second)):
+        found, query, answer = told.get(timeout=DEADLINE_S)
+        assert found is expected_frame
+        assert (query.question, answer.text) == (expected.text, expected.text)
+    assert told.empty()
 
 
 def test_a_callback_may_ask_again(desk):
@@ -240,8 +136,8 @@ def test_a_running_question_is_cancelled_before_its_next_word(desk):
     assert desk.ask('one').text == 'one'
 
 
-def test_time_is_up_for_one_that_runs_and_one_that_waits(make, clock):
-    desk = make(timeout_s=3.0)
+def test_time_is_up_for_one_that_runs_and_one_that_waits(make_desk, clock):
+    desk = make_desk(timeout_s=3.0)
     desk.film()
     running = desk.talk()
     waiting, patient = desk.submit('one'), desk.submit('two', timeout_s=60.0)
@@ -300,8 +196,8 @@ def test_what_cannot_be_asked_is_refused_at_once(desk):
         desk.submit('one', camera='belly')
 
 
-def test_frames_are_needed_and_may_be_too_old_for_some(make):
-    desk = make()
+def test_frames_are_needed_and_may_be_too_old_for_some(make_desk):
+    desk = make_desk()
     with pytest.raises(NoFrameError, match="'front'"):
         desk.ask('one')
     desk.film(stamp_s=4.5)
@@ -335,14 +231,13 @@ def test_stopping_ends_everything_and_starting_begins_anew(desk):
     assert sum(thread.name == 'spatialllm' for thread in threading.enumerate()) == 1
 
 
-def test_a_scheduler_that_was_never_started_refuses():
-    session, frames = ScriptedSession(), FrameStore(['front'])
+def test_a_scheduler_that_was_never_started_refuses(scripted_session):
     with pytest.raises(BusyError):
-        Scheduler(session, frames).submit(Query('one'))
+        Scheduler(scripted_session, FrameStore(['front'])).submit(Query('one'))
 
 
-def test_frames_are_encoded_ahead_at_most_so_often(make, clock):
-    desk = make(encode_ahead_hz=0.1)
+def test_frames_are_encoded_ahead_at_most_so_often(make_desk, clock):
+    desk = make_desk(rates=Rates({'front': 0.1}))
     first = desk.film(stamp_s=4.1)
     assert desk.session.encoded.get(timeout=DEADLINE_S) is first
     clock.now_s += 9.0
@@ -357,8 +252,8 @@ def test_frames_are_encoded_ahead_at_most_so_often(make, clock):
     assert desk.frames.counts() == FrameCounts(received=3, used=3)
 
 
-def test_encoding_ahead_outlives_old_and_broken_frames(make, clock):
-    desk = make(encode_ahead_hz=10.0)
+def test_encoding_ahead_outlives_old_and_broken_frames(make_desk, clock):
+    desk = make_desk(rates=Rates({'front': 10.0, 'rear': 10.0}))
     desk.film('rear', stamp_s=0.0)
     desk.film(frame_id='broken')
     assert desk.session.encoded.get(timeout=DEADLINE_S).frame_id == 'broken'
@@ -367,8 +262,8 @@ def test_encoding_ahead_outlives_old_and_broken_frames(make, clock):
     assert desk.ask('one').timing.encode_s == 0.0
 
 
-def test_many_askers_each_get_one_outcome(make):
-    desk = make(queue_size=10_000)
+def test_many_askers_each_get_one_outcome(make_desk):
+    desk = make_desk(queue_size=10_000)
     desk.film()
     desk.session.may_go_on.release(100_000)
     outcomes, asked = queue.Queue(), 200
