@@ -25,7 +25,9 @@ from spatialllm_ros.runtime.prompt import Prompt
 
 TOLERANCE = 1e-3
 """Greatest difference that an export may have, as a share of the largest value."""
-VISION, PREFIX, QUESTION, DECODE, BATCH = 'vision', 'prefix', 'question', 'decode', 'batch'
+STAGES = VISION, PREFIX, QUESTION, DECODE, BATCH = (
+    'vision', 'prefix', 'question', 'decode', 'batch',
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,11 @@ from spatialllm_ros.schema import Frame, Query
 
 
 class TransformersReference:
-    """A bundle's weights behind ``generate``: each question encodes its image anew."""
+    """A bundle's weights behind ``generate``: each question encodes its image anew.
+
+    Attributes:
+        model: the ``SpatialLLMForConditionalGeneration``.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Open a bundle.
@@ -29,7 +33,7 @@ class TransformersReference:
         self._manifest = bundle.manifest
         self._tokenizer = Tokenizer(bundle.path(TOKENIZER))
         self._prompts = PromptBuilder(self._manifest, self._tokenizer)
-        self._model: Any = load_checkpoint(folder)
+        self.model: Any = load_checkpoint(folder)
 
     @torch.inference_mode()
     def answer(self, frame: Frame, query: Query) -> str:
@@ -40,10 +44,10 @@ class TransformersReference:
             ImageError: the pixels do not fit the frame's camera.
         """
         tokens = self._manifest.tokens
-        image = [self._model.config.image_token_id] * self._manifest.image.tokens
+        image = [self.model.config.image_token_id] * self._manifest.image.tokens
         prompt = [tokens.start, *image, *self._prompts.build(query).question]
         pixels, camera = vision_inputs(frame, self._manifest.image)
-        written = self._model.generate(
+        written = self.model.generate(
             input_ids=torch.tensor([prompt]),
             attention_mask=torch.ones(1, len(prompt), dtype=torch.int64),
             pixel_values=torch.from_numpy(pixels),

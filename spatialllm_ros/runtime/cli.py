@@ -5,27 +5,44 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from spatialllm_ros import __version__
 from spatialllm_ros.errors import EngineError, InputError, SpatialLLMError
 from spatialllm_ros.runtime import ask_command
 
 
-def _build_engine(arguments: Sequence[str]) -> int:
-    try:  # only here, so that the other commands need no onnx
-        from spatialllm_ros.deploy import tensorrt_command  # noqa: PLC0415
+@contextmanager
+def _packages(what: str, remedy: str) -> Iterator[None]:
+    """Name what a command needs beside the run time where it is not there."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         raise EngineError(
-            f'expected the packages that engines are built with, found no {error.name}; run '
-            '`pip install -r requirements/tensorrt.txt`'
+            f'expected the packages that {what} with, found no {error.name}; {remedy}'
         ) from error
+
+
+# Imported only when they are asked for, so that the other commands need none of their packages.
+
+
+def _build_engine(arguments: Sequence[str]) -> int:
+    with _packages('engines are built', 'run `pip install -r requirements/tensorrt.txt`'):
+        from spatialllm_ros.deploy import tensorrt_command  # noqa: PLC0415
     return tensorrt_command.main(arguments)
+
+
+def _verify(arguments: Sequence[str]) -> int:
+    with _packages('bundles are verified', 'run `make env-train` and use .venv-train'):
+        from spatialllm_ros.deploy import verify_command  # noqa: PLC0415
+    return verify_command.main(arguments)
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     'ask': ask_command.main,
     'build-engine': _build_engine,
+    'verify': _verify,
 }
 """Every command by name: takes its arguments, returns the exit status."""
 
