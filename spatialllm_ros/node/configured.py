@@ -19,7 +19,7 @@ from spatialllm_ros.node.gravity import up_source
 from spatialllm_ros.node.parameters import NodeParameters
 from spatialllm_ros.node.transforms import Transforms
 from spatialllm_ros.runtime.frame_store import FrameStore
-from spatialllm_ros.runtime.scheduler import Scheduler, SchedulerSettings
+from spatialllm_ros.runtime.scheduler import Rates, Scheduler, SchedulerSettings
 from spatialllm_ros.runtime.session import SpatialSession
 from spatialllm_ros.schema import Frame, Query
 
@@ -41,6 +41,17 @@ def load_session(parameters: NodeParameters) -> SpatialSession:
     with suppress(AnswerParseError):  # nobody will read it
         session.answer(session.encode(frame), WARM_UP_QUERY)
     return session
+
+
+def scheduler_settings(parameters: NodeParameters) -> SchedulerSettings:
+    """Return what the parameters say of queues and rates."""
+    ahead_hz = {camera.name: camera.encode_ahead_hz for camera in parameters.cameras}
+    return SchedulerSettings(
+        queue_size=parameters.max_waiting_questions,
+        batch_size=parameters.max_batch,
+        timeout_s=parameters.answer_timeout_s,
+        rates=Rates(ahead_hz, parameters.watch_hz),
+    )
 
 
 def listen_to_tf(node: Node) -> Transforms | None:
@@ -69,13 +80,7 @@ class Configured:
             parameters.max_frame_age_s,
             now_ns=lambda: int(node.get_clock().now().nanoseconds),
         )
-        settings = SchedulerSettings(
-            queue_size=parameters.max_waiting_questions,
-            batch_size=parameters.max_batch,
-            timeout_s=parameters.answer_timeout_s,
-            encode_ahead_hz=parameters.encode_ahead_hz,
-        )
-        self._scheduler = Scheduler(self._session, self._frames, settings)
+        self._scheduler = Scheduler(self._session, self._frames, scheduler_settings(parameters))
         converters = {camera.name: converter(camera, parameters) for camera in parameters.cameras}
         self._transforms = listen_to_tf(node)
         ups = {camera.name: up_source(camera, self._transforms) for camera in parameters.cameras}

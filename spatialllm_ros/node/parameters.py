@@ -1,6 +1,6 @@
 """Every parameter of the node, once: type, default, unit, range and meaning.
 
-Imports no ROS: ``parameter_server`` declares these to it, and the README's table is printed by
+Imports no ROS: ``parameter_server`` declares these to it, and the guide's table is printed by
 ``python -m spatialllm_ros.node.parameters``. Nothing else holds a default.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.runtime.frame_store import ALL_CAMERAS
 
 Value = bool | int | float | str | tuple[str, ...]
 
@@ -36,6 +37,7 @@ class Specification:
         minimum, maximum: inclusive; None for a parameter that is not a number.
         choices: the only values that are accepted; empty where any is.
         is_fixed: whether it can be given only at start.
+        is_live: whether a change has its effect at once; otherwise when the node is configured.
     """
 
     default: Value
@@ -45,6 +47,14 @@ class Specification:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     is_fixed: bool = False
+    is_live: bool = False
+
+    @property
+    def when(self) -> str:
+        """When the value is read, in words."""
+        if self.is_fixed:
+            return 'at start'
+        return 'at once' if self.is_live else 'when configured'
 
     @property
     def expected(self) -> str:
@@ -118,6 +128,14 @@ class CameraParameters:
     gravity_frame: str = _parameter(
         'base_link', 'TF frame whose z axis points up, for `gravity_from: tf`'
     )
+    encode_ahead_hz: float = _parameter(
+        0.0,
+        'how often a new image is encoded before anybody asks; 0 for never',
+        unit='Hz',
+        minimum=0.0,
+        maximum=60.0,
+        is_live=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -141,6 +159,7 @@ class NodeParameters:
         unit='s',
         minimum=0.05,
         maximum=3600.0,
+        is_live=True,
     )
     answer_timeout_s: float = _parameter(
         10.0,
@@ -148,19 +167,46 @@ class NodeParameters:
         unit='s',
         minimum=0.1,
         maximum=600.0,
+        is_live=True,
     )
     max_waiting_questions: int = _parameter(
-        32, 'questions beyond these are refused as BUSY', minimum=1, maximum=1024
+        32, 'questions beyond these are refused as BUSY', minimum=1, maximum=1024, is_live=True
     )
     max_batch: int = _parameter(
-        8, 'questions on one image that are answered at once', minimum=1, maximum=64
+        8, 'questions on one image that are answered at once', minimum=1, maximum=64, is_live=True
     )
-    encode_ahead_hz: float = _parameter(
-        0.0,
-        'how often a new image is encoded before anybody asks; 0 for never',
+    watches_file: str = _parameter(
+        '', 'YAML file with the standing questions to begin with; empty for none'
+    )
+    watch_hz: float = _parameter(
+        2.0,
+        'how often, at least, a new image of a camera with standing questions is looked at',
         unit='Hz',
-        minimum=0.0,
+        minimum=0.01,
         maximum=60.0,
+        is_live=True,
+    )
+    watch_hold_frames: int = _parameter(
+        2,
+        'a changed answer to a standing question is published after so many images in a row',
+        minimum=1,
+        maximum=100,
+        is_live=True,
+    )
+    watch_min_confidence: float = _parameter(
+        0.6,
+        'less confident closed answers do not change what is published',
+        minimum=0.0,
+        maximum=1.0,
+        is_live=True,
+    )
+    watch_refresh_s: float = _parameter(
+        1.0,
+        'an unchanged answer to a standing question is published anew at most so often',
+        unit='s',
+        minimum=0.0,
+        maximum=3600.0,
+        is_live=True,
     )
     cpu_threads: int = _parameter(
         0, 'of the computation, where a CPU does it; 0 for one per core', minimum=0, maximum=256
@@ -177,7 +223,7 @@ class NodeParameters:
         unit='s',
         minimum=0.1,
         maximum=60.0,
-        is_fixed=True,
+        is_live=True,
     )
 
 
@@ -210,6 +256,8 @@ def name_problems(camera_names: tuple[str, ...]) -> list[str]:
     problems += [
         f'camera_names: {name!r} is a parameter' for name in camera_names if name in taken
     ]
+    if ALL_CAMERAS in camera_names:
+        problems.append(f'camera_names: {ALL_CAMERAS!r} stands for every camera')
     if not camera_names or len(set(camera_names)) < len(camera_names):
         problems.append(
             f'camera_names: expected at least one name, each once, found {camera_names}'
@@ -273,12 +321,12 @@ def _camera(camera: str, values: Mapping[str, Value]) -> CameraParameters:
 
 
 def table() -> str:
-    """Return the README's table of parameters, in Markdown."""
-    rows = ['| parameter | default | accepts | meaning |', '|---|---|---|---|']
+    """Return the guide's table of parameters, in Markdown."""
+    rows = ['| parameter | default | accepts | read | meaning |', '|---|---|---|---|---|']
     for name, spec in (node_specifications() | camera_specifications('<camera>')).items():
         default = _as_yaml(spec.default)
-        meaning = spec.description + (' (given only at start)' if spec.is_fixed else '')
-        rows.append(f'| `{name}` | `{default}` | {spec.expected} | {meaning} |')
+        row = (f'`{name}`', f'`{default}`', spec.expected, spec.when, spec.description)
+        rows.append(f'| {" | ".join(row)} |')
     return '\n'.join(rows)
 
 

@@ -5,6 +5,7 @@ Knows neither ROS nor the model. Every method may be called from any thread.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,9 @@ from spatialllm_ros.runtime.preprocess import check_pixels
 from spatialllm_ros.schema import Frame
 
 NANOSECONDS = 1_000_000_000
+
+ALL_CAMERAS = 'all'
+"""What stands for every camera where cameras are named."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,20 @@ class FrameStore:
         self._camera(name)
         return name
 
+    def named(self, camera_names: str) -> tuple[str, ...]:
+        """Return the cameras that a text names, each once.
+
+        Args:
+            camera_names: names with commas between them, ``all``, or nothing for the default one.
+
+        Raises:
+            UnknownCameraError: names the known ones.
+        """
+        if camera_names.strip() == ALL_CAMERAS:
+            return self.camera_names
+        names = [self.resolve(name.strip()) for name in camera_names.split(',')]
+        return tuple(dict.fromkeys(names))
+
     def put(self, frame: Frame) -> None:
         """Make a frame its camera's newest; never blocks on inference.
 
@@ -204,6 +222,17 @@ class FrameStore:
                 f'found the newest to be {age_s:.2f} s old; check that the camera still '
                 'publishes, and its clock, or allow a greater age'
             )
+
+    def newest_age_s(self, camera_name: str = '') -> float:
+        """Return how old a camera's newest frame is; infinite where none has come.
+
+        Raises:
+            UnknownCameraError: names the known ones.
+        """
+        camera = self._camera(self.resolve(camera_name))
+        with self._lock:
+            newest = camera.newest
+        return math.inf if newest is None else (self.now_ns() - newest.stamp_ns) / NANOSECONDS
 
     def counts(self, camera_name: str = '') -> FrameCounts:
         """Return what became of a camera's frames so far.

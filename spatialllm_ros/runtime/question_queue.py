@@ -17,6 +17,7 @@ from threading import Condition
 from spatialllm_ros.errors import AnswerTimeoutError, BusyError, CancelledError, SpatialLLMError
 from spatialllm_ros.runtime.answering import OnText, Outcome
 from spatialllm_ros.runtime.frame_store import NANOSECONDS
+from spatialllm_ros.runtime.turns import Turns
 from spatialllm_ros.schema import Answer, Query
 
 _log = logging.getLogger(__name__)
@@ -116,10 +117,12 @@ class Question:
 
 
 class QuestionQueue:
-    """First come, first served; questions to one camera run together.
+    """Questions to one camera run together, the oldest first; cameras take turns.
 
     Attributes:
         changed: guards the queue; notified of new questions and of its closing.
+        size: questions beyond these are refused.
+        batch_size: how many may run together.
     """
 
     def __init__(self, size: int, batch_size: int) -> None:
@@ -130,7 +133,8 @@ class QuestionQueue:
             batch_size: how many may run together.
         """
         self.changed = Condition()
-        self._size, self._batch_size = size, batch_size
+        self.size, self.batch_size = size, batch_size
+        self._turns = Turns()
         self._is_open = False
         self._waiting: list[Question] = []
         self._running: list[Question] = []
@@ -168,9 +172,9 @@ class QuestionQueue:
         with self.changed:
             if not self._is_open:
                 raise BusyError('expected to be active, found questions stopped; activate first')
-            if len(self._waiting) >= self._size:
+            if len(self._waiting) >= self.size:
                 raise BusyError(
-                    f'expected at most {self._size} waiting questions, found that many before '
+                    f'expected at most {self.size} waiting questions, found that many before '
                     'this one; ask again later'
                 )
             self._waiting.append(question)
@@ -195,13 +199,16 @@ class QuestionQueue:
             question.end(question.timeout())
 
     def take_batch(self) -> list[Question]:
-        """Return the oldest question and others to its camera, which now run; none if none waits.
+        """Return the oldest questions to the camera whose turn it is; they run from now on.
 
-        What ran before must be over.
+        There are none if none waits. What ran before must be over.
         """
         with self.changed:
-            cameras = [question.query.camera for question in self._waiting[:1]]
-            batch = [q for q in self._waiting if q.query.camera in cameras][: self._batch_size]
+            waited_for = dict.fromkeys(question.query.camera for question in self._waiting)
+            cameras = self._turns.order(waited_for)[:1]
+            for camera in cameras:
+                self._turns.serve(camera)
+            batch = [q for q in self._waiting if q.query.camera in cameras][: self.batch_size]
             self._running = self._withdraw(lambda question: question in batch)
             return batch
 

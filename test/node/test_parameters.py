@@ -68,6 +68,7 @@ def test_values_reach_the_records():
     ({'camera_names': ('a', 'a')}, 'each once'),
     ({'camera_names': ('Front',)}, "found 'Front'"),
     ({'camera_names': ('bundle',)}, "'bundle' is a parameter"),
+    ({'camera_names': ('all',)}, "'all' stands for every camera"),
     ({'camera_names': 'camera'}, "a list of text, found 'camera'"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_with_the_reason(values, words):
@@ -96,7 +97,7 @@ def test_topics_that_no_camera_can_have_are_refused(values, words):
 def test_the_table_has_one_row_per_parameter():
     rows = table().splitlines()[2:]
     assert len(rows) == len(EVERY)
-    assert all(row.count('|') == 5 for row in rows)
+    assert all(row.count('|') == 6 for row in rows)
     assert any('`max_frame_age_s` | `1.0` | a decimal number from 0.05' in row for row in rows)
 
 

@@ -1,4 +1,5 @@
-"""A bundle and an engine whose language model is a Python function of the text it sees.
+"""A bundle and an engine whose language model is a Python function of the text it sees; a scripted
+session behind a scheduler.
 
 The engine tells, for each new position, what that position sees: the embeddings of the visible
 slots, in the order of their positions. The function gives the scores of the next word. So a word
@@ -6,14 +7,20 @@ that is seen by mistake, missed, or out of place changes what the function is gi
 """
 
 import json
+import queue
+import threading
 import zlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from spatialllm_ros.errors import CancelledError, EngineError, QuestionError
 from spatialllm_ros.geometry import guessed_camera
+from spatialllm_ros.runtime import prefixes, question_queue
+from spatialllm_ros.runtime import scheduler as scheduler_module
 from spatialllm_ros.runtime.bundle import (
     MANIFEST_NAME,
     DecoderSpec,
@@ -24,9 +31,11 @@ from spatialllm_ros.runtime.bundle import (
     file_entry,
     load_bundle,
 )
+from spatialllm_ros.runtime.frame_store import FrameStore
 from spatialllm_ros.runtime.preprocess import vision_inputs
+from spatialllm_ros.runtime.scheduler import Scheduler, SchedulerSettings
 from spatialllm_ros.runtime.session import SpatialSession
-from spatialllm_ros.schema import Frame
+from spatialllm_ros.schema import Answer, AnswerKind, Frame, Query, Timing
 
 SPECIAL = ('<pad>', '<unk>', '<s>', '</s>', '<answer>', 'there')
 WORDS = (
@@ -230,3 +239,130 @@ def text_session(bundle_folder):
         return SpatialSession(load_bundle(bundle_folder), TextEngine(language, context))
 
     return make
+
+
+DEADLINE_S = 20.0
+"""Ends a test that hangs; nothing is asserted of it."""
+
+ENCODE_S = 0.25
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Stands in for EncodedFrame."""
+
+    frame: Frame
+    encode_s: float = ENCODE_S
+
+
+class ScriptedSession:
+    """Stands in for SpatialSession; the question says what to do with it."""
+
+    def __init__(self):
+        self.encoded, self.batches = queue.Queue(), []
+        self.words, self.may_go_on = queue.Queue(), threading.Semaphore(0)
+
+    def check(self, query):
+        if not query.question:
+            raise QuestionError('expected a question')
+
+    def encode(self, frame):
+        self.encoded.put(frame)
+        if frame.frame_id == 'broken':
+            raise EngineError('expected an engine, found smoke')
+        return Seen(frame)
+
+    def answer_each(self, seen, requests):
+        self.batches.append([request.query.question for request in requests])
+        for index, request in enumerate(requests):
+            yield index, self._outcome(seen.frame, request)
+
+    def _outcome(self, frame, request):
+        question = request.query.question
+        if question == 'fail':
+            raise EngineError('expected an engine, found smoke')
+        if question == 'crash':
+            raise ZeroDivisionError
+        while not request.is_cancelled():
+            if request.on_text:
+                request.on_text(question)
+            if question != 'talk':
+                return Answer(
+                    question, AnswerKind.TEXT, 0.5, frame.stamp_ns, frame.frame_id,
+                    frame.camera_name, timing=Timing(prefill_s=0.01, decode_s=0.02),
+                )  # fmt: skip
+            self.words.put(question)
+            assert self.may_go_on.acquire(timeout=DEADLINE_S)
+        return CancelledError('told to stop')
+
+
+class Desk:
+    """A scheduler with what it works on."""
+
+    def __init__(self, cameras=('front', 'rear'), **settings):
+        self.session, self.watched = ScriptedSession(), queue.Queue()
+        self.frames = FrameStore(cameras, now_ns=lambda: 5_000_000_000)
+        self.scheduler = Scheduler(
+            self.session,
+            self.frames,
+            SchedulerSettings(**settings),
+            on_watch=lambda watch, outcome: self.watched.put((watch.name, outcome)),
+        )
+        self.scheduler.start()
+
+    def film(self, camera='front', stamp_s=4.5, frame_id='optical'):
+        pixels, model = np.zeros((3, 4, 3), np.uint8), guessed_camera(4, 3, 1.0)
+        frame = Frame(pixels, model, round(stamp_s * 1e9), frame_id, camera)
+        self.frames.put(frame)
+        return frame
+
+    def submit(self, question, camera='', max_age_s=None, **more):
+        query = Query(question, camera=camera, max_frame_age_s=max_age_s)
+        return self.scheduler.submit(query, **more)
+
+    def ask(self, question, **more):
+        return self.submit(question, **more).result(DEADLINE_S)
+
+    def talk(self):
+        """Ask a question that is not over until cancelled, and wait for its first word."""
+        future = self.submit('talk')
+        self.session.words.get(timeout=DEADLINE_S)
+        return future
+
+    def let_go_on(self):
+        self.session.may_go_on.release()
+
+
+@pytest.fixture(name='make_desk')
+def desks():
+    made = []
+
+    def make(**settings):
+        made.append(Desk(**settings))
+        return made[-1]
+
+    yield make
+    for desk in made:
+        desk.session.may_go_on.release(100)
+        desk.scheduler.stop()
+
+
+@pytest.fixture
+def desk(make_desk):
+    desk = make_desk()
+    desk.film()
+    return desk
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that stands still until it is moved."""
+    clock = SimpleNamespace(now_s=1000.0, monotonic=lambda: clock.now_s)
+    for module in (prefixes, question_queue, scheduler_module):
+        monkeypatch.setattr(module, 'time', clock)
+    return clock
+
+
+@pytest.fixture(name='scripted_session')
+def scripted_session_fixture():
+    return ScriptedSession()

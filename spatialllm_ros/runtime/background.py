@@ -1,0 +1,152 @@
+"""What the scheduler's worker does while nobody asks: encode ahead, answer standing questions."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from spatialllm_ros.errors import CancelledError, InputError, SpatialLLMError, StaleFrameError
+from spatialllm_ros.runtime.answering import Outcome, Request
+from spatialllm_ros.runtime.frame_store import NANOSECONDS, FrameStore
+from spatialllm_ros.runtime.prefixes import Prefixes
+from spatialllm_ros.runtime.question_queue import QuestionQueue
+from spatialllm_ros.runtime.session import EncodedFrame, SpatialSession
+from spatialllm_ros.runtime.turns import Turns
+from spatialllm_ros.runtime.watches import Watch, WatchRounds
+from spatialllm_ros.schema import Answer
+
+_log = logging.getLogger(__name__)
+
+OnWatch = Callable[[Watch, Outcome], None]
+"""Hears each answer to a standing question, on the worker's thread; must return quickly."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How often images are encoded though nobody asks.
+
+    Attributes:
+        encode_ahead_hz: by camera; a camera that is not named is not encoded ahead.
+        watch_hz: of a camera with standing questions, at least.
+    """
+
+    encode_ahead_hz: dict[str, float] = field(default_factory=dict)
+    watch_hz: float = 2.0
+
+
+class Background:
+    """One small step at a time, so that a question never waits for long.
+
+    Cameras take turns. An image that questions had encoded counts, too.
+
+    Attributes:
+        rates: how often; may be replaced at any time.
+        rounds: the standing questions.
+    """
+
+    def __init__(
+        self,
+        session: SpatialSession,
+        frames: FrameStore,
+        prefixes: Prefixes,
+        queue: QuestionQueue,
+        on_watch: OnWatch,
+    ) -> None:
+        """Start with no new image and no standing question.
+
+        Args:
+            session: the worker's.
+            frames: where images come from.
+            prefixes: what is encoded.
+            queue: goes first: a standing question ends in mid-answer when another one waits.
+            on_watch: hears the answers.
+        """
+        self.rates, self.rounds = Rates(), WatchRounds()
+        self._session, self._frames, self._prefixes = session, frames, prefixes
+        self._queue, self._on_watch = queue, on_watch
+        self._turns = Turns()
+        self._fresh: set[str] = set()  # cameras; guarded by the queue's condition
+        self._running: list[Watch] = []
+        self._image = 0
+        frames.add_listener(self._on_frame)
+
+    def _on_frame(self, camera: str) -> None:
+        with self._queue.changed:
+            self._fresh.add(camera)
+            self._queue.changed.notify()
+
+    # What follows runs on the worker's thread.
+
+    def seconds_until_work(self) -> float:
+        """Return how long there is nothing to do; the queue's lock is held."""
+        return min(self._delay_s(camera) for camera in self._frames.camera_names)
+
+    def step(self) -> None:
+        """Encode one image, or answer as many standing questions on one as fit a batch."""
+        with self._queue.changed:
+            ready = [c for c in self._frames.camera_names if not self._delay_s(c)]
+        for camera in self._turns.order(ready)[:1]:
+            self._turns.serve(camera)
+            if watches := self._due(camera):
+                self._answer(camera, watches[: self._queue.batch_size])
+            else:
+                self._encode(camera)
+
+    def end_running(self, error: SpatialLLMError) -> None:
+        """Let the standing questions that run hear of a failure; the next image is another try."""
+        for watch in list(self._running):
+            self._end(watch, error)
+
+    def _due(self, camera: str) -> list[Watch]:
+        return self.rounds.due(camera, self._prefixes.number(camera))
+
+    def _delay_s(self, camera: str) -> float:
+        if self._due(camera):
+            return 0.0
+        ahead_hz = self.rates.encode_ahead_hz.get(camera, 0.0)
+        hz = max(ahead_hz, self.rates.watch_hz if self.rounds.on(camera) else 0.0)
+        if camera not in self._fresh or not hz:
+            return math.inf
+        return max(0.0, 1 / hz - self._prefixes.age_s(camera))
+
+    def _encode(self, camera: str) -> None:
+        with self._queue.changed:
+            self._fresh.discard(camera)
+        with suppress(InputError):  # too old: nobody may ask about it either
+            self._prefixes.encode(self._frames.take(camera))
+
+    def _answer(self, camera: str, watches: Sequence[Watch]) -> None:
+        self._running, self._image = list(watches), self._prefixes.number(camera)
+        encoded = self._prefixes.encoded(camera)
+        try:
+            self._frames.check_age(encoded.frame)
+        except StaleFrameError as error:
+            self.end_running(error)
+            return
+        requests = [Request(watch.query, is_cancelled=self._must_yield) for watch in watches]
+        for index, outcome in self._session.answer_each(encoded, requests):
+            if isinstance(outcome, CancelledError):
+                break  # they are asked anew after the questions
+            self._end(watches[index], self._timed(outcome, encoded))
+        self._running = []
+
+    def _must_yield(self) -> bool:
+        return len(self._queue) > 0 or not self._queue.is_open
+
+    def _end(self, watch: Watch, outcome: Outcome) -> None:
+        self._running.remove(watch)
+        self.rounds.mark(watch, self._image)
+        try:
+            self._on_watch(watch, outcome)
+        except Exception:  # the worker is not to suffer
+            _log.exception('expected on_watch to return, found it raising')
+
+    def _timed(self, outcome: Outcome, encoded: EncodedFrame) -> Outcome:
+        if not isinstance(outcome, Answer):
+            return outcome
+        age_s = (self._frames.now_ns() - outcome.stamp_ns) / NANOSECONDS
+        times = replace(outcome.timing, image_age_s=age_s, encode_s=encoded.encode_s)
+        return replace(outcome, timing=times)
