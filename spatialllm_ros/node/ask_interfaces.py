@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from typing import Any
 
 from builtin_interfaces.msg import Duration
@@ -18,10 +17,10 @@ from spatialllm_msgs.msg import SpatialAnswer
 from spatialllm_msgs.srv import AskSpatial as AskOnce
 from spatialllm_msgs.srv import Locate
 from spatialllm_ros.errors import QuestionError
-from spatialllm_ros.node.asking import Asker
+from spatialllm_ros.node.asking import Asked, Asker, Reply
 from spatialllm_ros.node.messages import NANOSECONDS, StatusCode, nanoseconds
 from spatialllm_ros.node.transforms import TransformError, Transforms, transformed_pose
-from spatialllm_ros.schema import Answer, Query
+from spatialllm_ros.schema import Query
 
 RESULT_KEPT_S = 60
 """How long a client may take to fetch its goal's result; rclpy's own 10 s lose slow ones."""
@@ -40,7 +39,7 @@ class AskInterfaces:
     def __init__(self, node: Node, asker: Asker, transforms: Transforms | None) -> None:
         """Offer all of them; ``transforms`` is None where TF is not installed."""
         self._node, self._asker, self._transforms = node, asker, transforms
-        self._running: dict[bytes, Future[Answer]] = {}
+        self._running: dict[bytes, Asked] = {}
         # Questions wait for their answers side by side, and a cancel request beside them.
         group = ReentrantCallbackGroup()
         self._action = ActionServer(
@@ -74,14 +73,14 @@ class AskInterfaces:
     async def _execute(self, goal: ServerGoalHandle) -> Any:
         key = bytes(goal.goal_id.uuid)
 
-        def on_text(text: str) -> None:
-            goal.publish_feedback(AskSpatial.Feedback(partial_text=text))
+        def on_text(camera: str, text: str) -> None:
+            goal.publish_feedback(AskSpatial.Feedback(partial_text=text, camera=camera))
 
-        answer = self._asker.submit(lambda: query(goal.request), on_text)
-        self._running[key] = answer
+        asked = self._asker.submit(lambda: query(goal.request), on_text)
+        self._running[key] = asked
         if goal.is_cancel_requested:  # between its acceptance and now
-            answer.cancel()
-        reply = await self._asker.reply(answer, goal.request.question)
+            asked.cancel()
+        reply = await self._asker.reply(asked, goal.request.question)
         del self._running[key]
         if reply.status == StatusCode.OK:
             goal.succeed()
@@ -89,41 +88,35 @@ class AskInterfaces:
             goal.canceled()
         else:
             goal.abort()
-        return AskSpatial.Result(
-            answer=reply.answer, status=int(reply.status), message=reply.message
-        )
+        return filled(AskSpatial.Result(), reply)
 
     def _cancel(self, goal: ServerGoalHandle) -> CancelResponse:
-        answer = self._running.get(bytes(goal.goal_id.uuid))
-        if answer is not None:
-            answer.cancel()
+        asked = self._running.get(bytes(goal.goal_id.uuid))
+        if asked is not None:
+            asked.cancel()
         return CancelResponse.ACCEPT
 
     async def _ask_once(self, request: Any, response: Any) -> Any:
-        answer = self._asker.submit(lambda: query(request))
-        reply = await self._asker.reply(answer, request.question)
-        response.answer = reply.answer
-        response.status, response.message = int(reply.status), reply.message
-        return response
+        asked = self._asker.submit(lambda: query(request))
+        return filled(response, await self._asker.reply(asked, request.question))
 
     async def _locate(self, request: Any, response: Any) -> Any:
-        answer = self._asker.submit(lambda: locate_query(request))
-        reply = await self._asker.reply(answer, request.phrase)
+        asked = self._asker.submit(lambda: locate_query(request))
+        reply = await self._asker.reply(asked, request.phrase)
         response.status, response.message = int(reply.status), reply.message
-        if reply.answer.kind != SpatialAnswer.POSE:
-            return response
-        found = PoseStamped(header=reply.answer.header, pose=reply.answer.pose)
+        found = [one.answer for one in reply.cameras if one.answer.kind == SpatialAnswer.POSE]
         try:
-            found = self._in_frame(found, request.target_frame, reply.answer.has_heading)
+            for answer in sorted(found, key=lambda answer: -answer.confidence):
+                response.poses.append(self._in_frame(answer, request.target_frame))
+                response.has_heading.append(answer.has_heading)
+                response.confidences.append(answer.confidence)
+                response.cameras.append(answer.camera)
         except TransformError as error:
-            response.status, response.message = int(StatusCode.NO_TRANSFORM), str(error)
-            return response
-        response.poses = [found]
-        response.has_heading = [reply.answer.has_heading]
-        response.confidences = [reply.answer.confidence]
+            return Locate.Response(status=int(StatusCode.NO_TRANSFORM), message=str(error))
         return response
 
-    def _in_frame(self, found: PoseStamped, target_frame: str, has_heading: bool) -> PoseStamped:
+    def _in_frame(self, answer: SpatialAnswer, target_frame: str) -> PoseStamped:
+        found = PoseStamped(header=answer.header, pose=answer.pose)
         if target_frame in {'', found.header.frame_id}:
             return found
         if self._transforms is None:
@@ -135,17 +128,24 @@ class AskInterfaces:
         transform = self._transforms.lookup(target_frame, header.frame_id, header.stamp)
         moved = PoseStamped(header=header, pose=transformed_pose(transform, found.pose))
         moved.header.frame_id = target_frame
-        if not has_heading:
+        if not answer.has_heading:
             moved.pose.orientation = found.pose.orientation
         return moved
 
     async def _on_question(self, message: String) -> None:
-        answer = self._asker.submit(lambda: Query(message.data))
-        reply = await self._asker.reply(answer, message.data)
+        asked = self._asker.submit(lambda: Query(message.data))
+        reply = await self._asker.reply(asked, message.data)
         if reply.status == StatusCode.OK:
             self._answer.publish(reply.answer)
         else:
             self._refused.publish(String(data=f'{reply.status.name}: {reply.message}'))
+
+
+def filled(response: Any, reply: Reply) -> Any:
+    """Return an action's result or a service's response with a reply in it."""
+    response.answer, response.cameras = reply.answer, list(reply.cameras)
+    response.status, response.message = int(reply.status), reply.message
+    return response
 
 
 def query(request: Any) -> Query:

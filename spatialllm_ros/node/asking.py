@@ -1,34 +1,69 @@
 """Questions from ROS callbacks to the scheduler, and their answers back.
 
-A callback awaits its answer while the executor's one thread goes on with images and cancel
-requests. The answer arrives on the scheduler's thread, which wakes the executor.
+A callback awaits its answers while the executor's one thread goes on with images and cancel
+requests. Answers arrive on the scheduler's thread, which wakes the executor.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from rclpy.node import Node
 from rclpy.task import Future as RclpyFuture
 
-from spatialllm_msgs.msg import SpatialAnswer
+from spatialllm_msgs.msg import CameraReply, SpatialAnswer
 from spatialllm_ros.errors import GeometryError, SpatialLLMError
 from spatialllm_ros.node.gravity import UpSource
 from spatialllm_ros.node.messages import StatusCode, answer_header, answer_message, status_of
-from spatialllm_ros.runtime.scheduler import OnText, Scheduler
+from spatialllm_ros.node.which_camera import asked_of_each, asks_which_camera, name_cameras
+from spatialllm_ros.runtime.frame_store import FrameStore
+from spatialllm_ros.runtime.scheduler import Scheduler
 from spatialllm_ros.schema import Answer, Query
+
+OnCameraText = Callable[[str, str], None]
+"""Hears a camera's name and its answer's words so far, on the scheduler's thread."""
+
+LATENCIES_KEPT = 500
+
+NOTHING_THERE = 'there is no '
+"""How an answer begins that what was asked about is not in view."""
+
+
+class Asked:
+    """One question on its way to the cameras that it names.
+
+    Attributes:
+        answers: by camera; one without a name for a question that was refused as a whole.
+        names_cameras: whether the names of cameras are the answer.
+    """
+
+    def __init__(self, answers: Mapping[str, Future[Answer]], names_cameras: bool = False) -> None:
+        """Hold answers to come."""
+        self.answers, self.names_cameras = answers, names_cameras
+
+    def cancel(self) -> None:
+        """Ask for the end of all of them."""
+        for answer in self.answers.values():
+            answer.cancel()
 
 
 @dataclass(frozen=True)
 class Reply:
-    """How a question ended: with an answer, or with the reason why there is none."""
+    """How a question ended: with an answer, or with the reason why there is none.
+
+    Attributes:
+        cameras: what each camera said; empty where the question was refused as a whole.
+    """
 
     status: StatusCode
     message: str = ''
     answer: SpatialAnswer = field(default_factory=SpatialAnswer)
+    cameras: tuple[CameraReply, ...] = ()
 
 
 class Asker:
@@ -36,34 +71,72 @@ class Asker:
 
     Attributes:
         replies: how many questions ended in each way.
+        latencies_s: of the newest answers, from the receipt of the question.
         open: how many callers have not been told yet.
     """
 
-    def __init__(self, node: Node, scheduler: Scheduler, ups: Mapping[str, UpSource]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        scheduler: Scheduler,
+        frames: FrameStore,
+        ups: Mapping[str, UpSource],
+    ) -> None:
         """Ask on behalf of a node's callbacks.
 
         Args:
             node: its executor is where callbacks go on once they have their answer.
             scheduler: answers.
+            frames: knows the cameras.
             ups: gravity in the images of each camera.
         """
         self.replies: Counter[StatusCode] = Counter()
+        self.latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self.open = 0
-        self._node, self._scheduler, self._ups = node, scheduler, ups
+        self._node, self._scheduler = node, scheduler
+        self._frames, self._ups = frames, ups
 
     def submit(
-        self, make_query: Callable[[], Query], on_text: OnText | None = None
-    ) -> Future[Answer]:
-        """Queue a question; one that is refused is over at once, with the reason."""
-        try:
-            return self._scheduler.submit(make_query(), on_text)
-        except SpatialLLMError as error:
-            refused: Future[Answer] = Future()
-            refused.set_exception(error)
-            return refused
+        self, make_query: Callable[[], Query], on_text: OnCameraText = lambda *_: None
+    ) -> Asked:
+        """Queue a question to each camera that its query names.
 
-    async def reply(self, answer: Future[Answer], question: str) -> Reply:
+        One that is refused is over at once, with the reason.
+        """
+        try:
+            query = make_query()
+            if names_cameras := asks_which_camera(query):
+                query = asked_of_each(query)
+            cameras = self._frames.named(query.camera)
+        except SpatialLLMError as error:
+            return Asked({'': _refused(error)})
+        answers = {camera: self._submit(query, camera, on_text) for camera in cameras}
+        return Asked(answers, names_cameras)
+
+    async def reply(self, asked: Asked, question: str) -> Reply:
         """Wait for a question's end; nothing is raised, a failure is a status."""
+        self.open += 1
+        for answer in asked.answers.values():
+            await self._end_of(answer)
+        self.open -= 1
+        replies = {c: self._reply(answer, question) for c, answer in asked.answers.items()}
+        reply = combined(replies)
+        if asked.names_cameras and reply.status == StatusCode.OK:
+            # A copy: what each camera said stays what it said.
+            answer = name_cameras(copy(reply.answer), [one.answer for one in reply.cameras])
+            reply = replace(reply, answer=answer)
+        self.replies[reply.status] += 1
+        if reply.status == StatusCode.OK:
+            self.latencies_s.append(reply.answer.timing.total_s)
+        return reply
+
+    def _submit(self, query: Query, camera: str, on_text: OnCameraText) -> Future[Answer]:
+        try:
+            return self._scheduler.submit(replace(query, camera=camera), partial(on_text, camera))
+        except SpatialLLMError as error:
+            return _refused(error)
+
+    def _end_of(self, answer: Future[Answer]) -> RclpyFuture:
         executor = self._node.executor
         arrived = RclpyFuture(executor=executor)
 
@@ -72,12 +145,7 @@ class Asker:
             executor.wake()  # or it would look at what awaits only after the next message
 
         answer.add_done_callback(go_on)
-        self.open += 1
-        await arrived
-        self.open -= 1
-        reply = self._reply(answer, question)
-        self.replies[reply.status] += 1
-        return reply
+        return arrived
 
     def _reply(self, answer: Future[Answer], question: str) -> Reply:
         error = answer.exception()
@@ -93,3 +161,37 @@ class Asker:
     def _message(self, answer: Answer, question: str) -> SpatialAnswer:
         up_optical = self._ups[answer.camera_name](answer_header(answer))
         return answer_message(answer, question, up_optical)
+
+
+def _refused(error: SpatialLLMError) -> Future[Answer]:
+    refused: Future[Answer] = Future()
+    refused.set_exception(error)
+    return refused
+
+
+def combined(replies: Mapping[str, Reply]) -> Reply:
+    """Return the reply to a question that each of some cameras has replied to.
+
+    It is the best answer, or, where there is none, the reason of the first camera and the words
+    of all.
+    """
+    cameras = tuple(
+        CameraReply(
+            camera=camera, answer=reply.answer, status=int(reply.status), message=reply.message
+        )
+        for camera, reply in replies.items()
+        if camera
+    )
+    answered = [reply for reply in replies.values() if reply.status == StatusCode.OK]
+    if answered:
+        return replace(max(answered, key=_rank), cameras=cameras)
+    first = next(iter(replies.values()))
+    words = dict.fromkeys(reply.message for reply in replies.values())
+    return replace(first, message='; '.join(words), cameras=cameras)
+
+
+def _rank(reply: Reply) -> tuple[bool, float]:
+    """Put cameras that see what is asked about before the others, then sure ones before unsure."""
+    answer = reply.answer
+    is_no = answer.kind == SpatialAnswer.YES_NO and not answer.yes
+    return not (is_no or answer.text.startswith(NOTHING_THERE)), answer.confidence

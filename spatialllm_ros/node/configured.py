@@ -11,6 +11,7 @@ from rclpy.node import Node
 
 from spatialllm_ros.errors import AnswerParseError, ConfigError
 from spatialllm_ros.geometry import guessed_camera
+from spatialllm_ros.node.annotation_topics import Pictures
 from spatialllm_ros.node.ask_interfaces import AskInterfaces
 from spatialllm_ros.node.asking import Asker
 from spatialllm_ros.node.camera_input import CameraInput, converter
@@ -81,6 +82,8 @@ class Configured:
             now_ns=lambda: int(node.get_clock().now().nanoseconds),
         )
         self._scheduler = Scheduler(self._session, self._frames, scheduler_settings(parameters))
+        self._pictures = Pictures(node)
+        self._scheduler.add_listener(self._pictures.show)
         converters = {camera.name: converter(camera, parameters) for camera in parameters.cameras}
         self._transforms = listen_to_tf(node)
         ups = {camera.name: up_source(camera, self._transforms) for camera in parameters.cameras}
@@ -90,7 +93,7 @@ class Configured:
             )
             for camera in parameters.cameras
         }
-        self._asker = Asker(node, self._scheduler, ups)
+        self._asker = Asker(node, self._scheduler, self._frames, ups)
         self._interfaces = AskInterfaces(node, self._asker, self._transforms)
 
     @property
@@ -118,6 +121,7 @@ class Configured:
     def close(self) -> None:
         """Withdraw the interfaces; to be called after ``deactivate``."""
         self._interfaces.close()
+        self._pictures.close()
         if self._transforms is not None:
             self._transforms.close()
 

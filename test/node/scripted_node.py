@@ -66,13 +66,17 @@ class ScriptedSession:
             raise UncalibratedCameraError('expected intrinsics, found a guess')
         text, meaning = self._meaning(question, query.options, frame)
         for end in range(1, len(text.split()) + 1):
-            on_text(' '.join(text.split()[:end]))
+            if on_text:
+                on_text(' '.join(text.split()[:end]))
         return Answer(
             text=text, confidence=0.5, stamp_ns=frame.stamp_ns, frame_id=frame.frame_id,
             camera_name=frame.camera_name, **meaning,
         )  # fmt: skip
 
     def _meaning(self, question, options, frame):
+        if set(options) == {'yes', 'no'}:
+            is_bright = bool(frame.rgb.mean() > 100)
+            return ('no', 'yes')[is_bright], {'kind': AnswerKind.YES_NO, 'yes': is_bright}
         if options:
             return options[-1], {'kind': AnswerKind.CHOICE, 'choice': len(options) - 1}
         if question.startswith('how far'):
