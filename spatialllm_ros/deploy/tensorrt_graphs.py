@@ -9,14 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import onnx
 from onnx import helper
 
 from spatialllm_ros.errors import ConfigError, EngineError
 from spatialllm_ros.runtime.bundle import Bundle
-from spatialllm_ros.runtime.engines.tensorrt_library import TensorRT
+from spatialllm_ros.runtime.engines.tensorrt_library import TensorRT, new_log
 
 NEW_OPERATORS = ('Attention', 'RMSNormalization', 'RotaryEmbedding', 'TensorScatter')
 CPU_OPERATORS = ('ConvInteger', 'DynamicQuantizeLinear', 'MatMulInteger', 'QLinearMatMul')
@@ -188,18 +187,3 @@ class ParsedGraph:
                 'flavour concat18'
             )
         return found
-
-
-def new_log(api: Any) -> Any:
-    """Return a TensorRT logger that prints nothing and keeps what went wrong in ``errors``."""
-
-    class Log(api.ILogger):
-        def __init__(self) -> None:
-            super().__init__()
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity <= api.ILogger.Severity.ERROR:
-                self.errors.append(message)
-
-    return Log()

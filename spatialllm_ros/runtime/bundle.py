@@ -83,6 +83,10 @@ class DecoderSpec:
     hidden_size: int
     vocabulary: int
 
+    def cache_names(self) -> list[str]:
+        """Return the names of the cache's tensors, behind ``past_`` and ``present_``."""
+        return [f'{kind}{layer}' for layer in range(self.layers) for kind in 'kv']
+
 
 @dataclass(frozen=True)
 class Limits:

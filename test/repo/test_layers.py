@@ -48,7 +48,7 @@ LAYERS = {
     'scenes/*.py': TRUTH,
     'questions/*.py': TRUTH,
     'runtime/engines/tensorrt*.py': RUNTIME | {'tensorrt'},
-    'runtime/engines/torch*.py': RUNTIME | {'torch'},
+    'runtime/engines/torch*.py': RUNTIME | {'deploy', 'torch'},  # deploy opens the weights
     'runtime/cli.py': RUNTIME | {'deploy'},  # build-engine, imported when it is asked for
     'runtime/**/*.py': RUNTIME,
     'node/*.py': NODE,

@@ -1,13 +1,13 @@
-"""The model on ONNX Runtime, its cache bound in place.
+"""The model on ONNX Runtime, by the execution provider that the engine's name says.
 
-Buffers belong to this side: the static flavour's keys and values are NumPy arrays that the graph
-reads and writes through one binding made once.
+The cache stays where the provider computes. That of the static flavour is bound once, as input and
+output, and the graph updates it in place.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +18,24 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from spatialllm_ros.errors import EngineError
 from spatialllm_ros.runtime.bundle import DECODER, VISION, Bundle, DecoderSpec
 from spatialllm_ros.runtime.engines.base import DecoderContext, Floats, Span
+from spatialllm_ros.runtime.engines.spans import (
+    Inputs,
+    check_room,
+    growing_inputs,
+    static_inputs,
+)
 
-CPU = 'CPUExecutionProvider'
+CPU, CUDA = 'CPUExecutionProvider', 'CUDAExecutionProvider'
+TENSORRT = 'TensorrtExecutionProvider'
+PROVIDERS = {'onnx': (CPU,), 'onnx-cuda': (CUDA, CPU), 'onnx-tensorrt': (TENSORRT, CUDA, CPU)}
+"""Execution providers by the engine's name: the one that must be there, then those that take what
+it cannot compute."""
+
+REMEDY = (
+    'the providers for GPUs are in the package onnxruntime-gpu, which replaces onnxruntime (a '
+    "Jetson needs NVIDIA's build of it for its JetPack) and loads CUDA or TensorRT, which are "
+    'packages of their own'
+)
 
 _FAILURES = (
     ort_errors.Fail,
@@ -38,36 +54,31 @@ _FAILURES = (
 class OnnxEngine:
     """Vision and decoder graphs in ONNX Runtime sessions."""
 
-    def __init__(
-        self, bundle: Bundle, threads: int = 0, providers: Sequence[str] = (CPU,)
-    ) -> None:
+    def __init__(self, bundle: Bundle, threads: int = 0, kind: str = 'onnx') -> None:
         """Load both graphs.
 
         Args:
             bundle: a verified bundle.
-            threads: of one operator; 0 for one per core.
-            providers: execution providers, the preferred one first.
+            threads: of one operator on a CPU; 0 for one per core.
+            kind: a key of ``PROVIDERS``.
 
         Raises:
-            EngineError: a provider is not there, or a graph cannot be loaded.
+            EngineError: the provider is not there, or a graph cannot be loaded.
         """
-        missing = [name for name in providers if name not in ort.get_available_providers()]
-        if missing:
-            raise EngineError(
-                f'expected the execution providers {list(providers)}, found only '
-                f'{ort.get_available_providers()}; install another build of onnxruntime'
-            )
+        self._providers = list(PROVIDERS[kind])
+        self._check_provider(ort.get_available_providers())
+        if self._device == 'cuda':
+            ort.preload_dlls()  # finds the CUDA libraries that pip installs
         self._spec = bundle.manifest.decoder
         self._threads = threads or os.cpu_count() or 1
-        self._providers = list(providers)
         self._vision = self._open(bundle.path(VISION))
         self._decoder = self._open(bundle.path(DECODER))
 
     @property
     def name(self) -> str:
         """What computes, in words."""
-        device = self._providers[0].removesuffix('ExecutionProvider')
-        return f'onnx on {device}, {self._threads} threads'
+        provider = self._providers[0].removesuffix('ExecutionProvider')
+        return f'onnx on {provider}, {self._threads} threads'
 
     def embed_image(self, pixel_values: Floats, camera_features: Floats) -> Floats:
         """See ``Engine.embed_image``."""
@@ -80,23 +91,36 @@ class OnnxEngine:
     def new_context(self) -> DecoderContext:
         """See ``Engine.new_context``."""
         kind = StaticContext if self._spec.flavour == 'static24' else GrowingContext
-        return kind(self._decoder, self._spec)
+        return kind(self._decoder, self._spec, self._device)
+
+    @property
+    def _device(self) -> str:
+        return 'cpu' if self._providers[0] == CPU else 'cuda'
+
+    def _check_provider(self, present: list[str]) -> None:
+        if self._providers[0] not in present:
+            raise EngineError(
+                f'expected the {self._providers[0]}, found only {", ".join(present)} in '
+                f'onnxruntime {ort.__version__}; {REMEDY}'
+            )
 
     def _open(self, path: Path) -> ort.InferenceSession:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
         # Waiting threads would otherwise spin on cores that the camera and DDS need.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        present = [name for name in self._providers if name in ort.get_available_providers()]
         with _failures_named(str(path)):
-            return ort.InferenceSession(str(path), options, providers=self._providers)
+            session = ort.InferenceSession(str(path), options, providers=present)
+        self._check_provider(session.get_providers())  # one that cannot start is left out silently
+        return session
 
 
 class _Context:
-    """What both flavours share: the length and the check for room."""
+    """What both flavours share."""
 
-    def __init__(self, session: ort.InferenceSession, spec: DecoderSpec) -> None:
-        self._session = session
-        self._spec = spec
+    def __init__(self, session: ort.InferenceSession, spec: DecoderSpec, device: str) -> None:
+        self._session, self._spec, self._device = session, spec, device
         self._length = 0
 
     @property
@@ -109,49 +133,44 @@ class _Context:
         """How many positions it has room for."""
         return self._spec.context
 
-    def _check_room(self, span: Span) -> None:
-        needed = self._length + len(span.positions)
-        if needed > self.capacity:
-            raise EngineError(
-                f'expected at most {self.capacity} positions in a context, found {needed}; ask '
-                'fewer questions at once'
-            )
+    def _run(self, binding: ort.IOBinding, inputs: Inputs) -> Floats:
+        """Compute behind what is bound already, and return the logits."""
+        for name, values in inputs.items():
+            binding.bind_cpu_input(name, values)
+        # Bound anew, for their number changes; bound last, they stand last.
+        binding.bind_output('logits', 'cpu')
+        with _failures_named('the decoder graph'):
+            self._session.run_with_iobinding(binding)
+        # The vector, for a list would wrap every layer's cache anew.
+        outputs = binding.get_outputs_as_ortvaluevector()
+        logits: Floats = outputs[len(outputs) - 1].numpy()[0]
+        return logits
 
-    def _cache_names(self) -> Iterator[str]:
-        for layer in range(self._spec.layers):
-            yield from (f'k{layer}', f'v{layer}')
+    def _new_cache(self, positions: int) -> dict[str, ort.OrtValue]:
+        """Return a cache of zeros, for what the mask hides is multiplied by zero."""
+        empty = np.zeros((1, self._spec.kv_heads, positions, self._spec.head_size), np.float32)
+        return {
+            name: ort.OrtValue.ortvalue_from_numpy(empty.copy(), self._device, 0)
+            for name in self._spec.cache_names()
+        }
 
 
 class StaticContext(_Context):
     """A cache of fixed capacity that the graph updates in place."""
 
-    def __init__(self, session: ort.InferenceSession, spec: DecoderSpec) -> None:
-        """Bind a zeroed cache; what the mask hides is multiplied by zero and must be finite."""
-        super().__init__(session, spec)
+    def __init__(self, session: ort.InferenceSession, spec: DecoderSpec, device: str) -> None:
+        """Bind a cache, once, as input and output."""
+        super().__init__(session, spec, device)
         self._binding = session.io_binding()
-        shape = (1, spec.kv_heads, spec.context, spec.head_size)
-        for name in self._cache_names():
-            cache = ort.OrtValue.ortvalue_from_numpy(np.zeros(shape, np.float32))
+        for name, cache in self._new_cache(spec.context).items():
             self._binding.bind_ortvalue_input(f'past_{name}', cache)
             self._binding.bind_ortvalue_output(f'present_{name}', cache)
 
     def append(self, span: Span) -> Floats:
         """See ``DecoderContext.append``."""
-        self._check_room(span)
-        count = len(span.positions)
-        mask = np.zeros((1, 1, count, self.capacity), np.bool_)
-        mask[0, 0, :, : self._length + count] = span.visible
-        inputs = _inputs(span, mask) | {'write_indices': np.array([self._length], np.int64)}
-        for name, values in inputs.items():
-            self._binding.bind_cpu_input(name, values)
-        # Bound anew, for their number changes; it was bound last and so stands last.
-        self._binding.bind_output('logits', 'cpu')
-        with _failures_named('the decoder graph'):
-            self._session.run_with_iobinding(self._binding)
-        self._length += count
-        # The vector, for a list would wrap every layer's cache anew.
-        outputs = self._binding.get_outputs_as_ortvaluevector()
-        logits: Floats = outputs[len(outputs) - 1].numpy()[0]
+        check_room(span, self._length, self.capacity)
+        logits = self._run(self._binding, static_inputs(span, self._length, self.capacity))
+        self._length += len(span.positions)
         return logits
 
     def rewind(self, length: int) -> None:
@@ -162,40 +181,32 @@ class StaticContext(_Context):
 class GrowingContext(_Context):
     """A cache that the graph copies and extends, for runtimes without opset 24."""
 
-    def __init__(self, session: ort.InferenceSession, spec: DecoderSpec) -> None:
+    def __init__(self, session: ort.InferenceSession, spec: DecoderSpec, device: str) -> None:
         """Start with an empty cache."""
-        super().__init__(session, spec)
-        empty = np.zeros((1, spec.kv_heads, 0, spec.head_size), np.float32)
-        self._cache = dict.fromkeys(self._cache_names(), empty)
+        super().__init__(session, spec, device)
+        self._cache = self._new_cache(0)
 
     def append(self, span: Span) -> Floats:
         """See ``DecoderContext.append``."""
-        self._check_room(span)
-        inputs = _inputs(span, span.visible[None, None])
-        past = {f'past_{name}': values for name, values in self._cache.items()}
-        wanted = ['logits', *(f'present_{name}' for name in self._cache)]
-        with _failures_named('the decoder graph'):
-            logits, *present = self._session.run(wanted, inputs | past)
+        check_room(span, self._length, self.capacity)
+        binding = self._session.io_binding()
+        for name, cache in self._cache.items():
+            binding.bind_ortvalue_input(f'past_{name}', cache)
+            binding.bind_output(f'present_{name}', self._device)
+        logits = self._run(binding, growing_inputs(span))
+        present = binding.get_outputs()[:-1]
         self._cache = dict(zip(self._cache, present, strict=True))
         self._length += len(span.positions)
-        scores: Floats = logits[0]
-        return scores
+        return logits
 
     def rewind(self, length: int) -> None:
         """See ``DecoderContext.rewind``."""
-        self._length = min(length, self._length)
-        for name, values in self._cache.items():
-            self._cache[name] = np.ascontiguousarray(values[:, :, : self._length])
-
-
-def _inputs(span: Span, mask: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the inputs that both flavours have, as one row."""
-    return {
-        'inputs_embeds': span.embeddings[None],
-        'position_ids': span.positions[None],
-        'mask': mask,
-        'logit_indices': span.scored[None],
-    }
+        if length >= self._length:
+            return
+        self._length = length
+        for name, cache in self._cache.items():  # by way of the CPU: slices are NumPy's business
+            kept = np.ascontiguousarray(cache.numpy()[:, :, :length])
+            self._cache[name] = ort.OrtValue.ortvalue_from_numpy(kept, self._device, 0)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spatialllm_ros.errors import EngineError
 from spatialllm_ros.runtime.bundle import Bundle, sha256_of
-from spatialllm_ros.runtime.engines.tensorrt_library import Gpu, TensorRT
+from spatialllm_ros.runtime.engines.tensorrt_library import Gpu, TensorRT, load_tensorrt
 
 FOLDER = 'engines'
 """Where in a bundle its engines lie."""
@@ -115,6 +115,24 @@ def check_engine(
     if differences:
         raise EngineError(f'{engine}: {"; ".join(differences)}; {_remedy(engine)}')
     return identity
+
+
+def find_engine(bundle: Bundle, role: str, gpu: Gpu) -> tuple[Path, EngineIdentity, TensorRT]:
+    """Return the engine of a graph for this machine, and the TensorRT that runs it.
+
+    Raises:
+        EngineError: there is none, or says of each why it cannot be used.
+    """
+    folder = bundle.folder / FOLDER
+    refusals = []
+    for path in sorted(folder.glob(f'{role}-*.engine')):
+        try:
+            tensorrt = load_tensorrt(read_identity(path).flavour, gpu)
+            return path, check_engine(path, bundle, tensorrt, gpu), tensorrt
+        except EngineError as error:
+            refusals.append(str(error))
+    missing = f'expected an engine of the {role} graph in {folder}, found none; '
+    raise EngineError('; '.join(refusals) or missing + _remedy(folder / role))
 
 
 def _remedy(engine: Path) -> str:

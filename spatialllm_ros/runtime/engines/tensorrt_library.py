@@ -107,3 +107,18 @@ def load_tensorrt(flavour: str, gpu: Gpu | None) -> TensorRT:
     except (ImportError, OSError) as error:  # its shared libraries are packages of their own
         raise EngineError(f'{chosen} is installed but cannot be loaded: {error}') from error
     return TensorRT(chosen, api.__version__, api)
+
+
+def new_log(api: Any) -> Any:
+    """Return a TensorRT logger that prints nothing and keeps what went wrong in ``errors``."""
+
+    class Log(api.ILogger):  # type: ignore[misc]  # it has no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity <= api.ILogger.Severity.ERROR:
+                self.errors.append(message)
+
+    return Log()

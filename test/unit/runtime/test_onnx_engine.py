@@ -1,4 +1,4 @@
-"""What the ONNX engine refuses, and that both flavours of a decoder say the same."""
+"""What the engines refuse, and that torch and both flavours of a decoder say the same."""
 
 from dataclasses import replace
 
@@ -14,9 +14,11 @@ from spatialllm_ros.questions.vocabulary import build_tokenizer
 from spatialllm_ros.runtime.engines import load_engine
 from spatialllm_ros.runtime.engines.base import Span
 from spatialllm_ros.runtime.engines.onnx_engine import OnnxEngine
+from spatialllm_ros.runtime.engines.torch_engine import TorchEngine
 
 CONTEXT, SIZE = 64, 16
 FLAVOURS = ['static24', 'concat18']
+KINDS = [*FLAVOURS, 'torch']
 
 
 @pytest.fixture(scope='module')
@@ -55,22 +57,64 @@ def causal(length, count, seed):
     return Span(embeddings, places, visible, np.arange(count))
 
 
-def test_both_flavours_append_and_rewind_alike(bundles):
-    contexts = [OnnxEngine(bundles[flavour], threads=1).new_context() for flavour in FLAVOURS]
-    steps = [(0, 9), (9, 1), (10, 4), (5, 7), (12, 1)]
+def engine_of(bundles, kind):
+    if kind == 'torch':
+        return TorchEngine(bundles['static24'], threads=1)
+    return OnnxEngine(bundles[kind], threads=1)
+
+
+def test_all_append_and_rewind_alike(bundles):
+    contexts = [engine_of(bundles, kind).new_context() for kind in KINDS]
+    steps = [(0, 9), (9, 1), (10, 4), (5, 7), (12, 1), (0, 2)]
     for seed, (length, count) in enumerate(steps):
+        span = causal(length, count, seed)
+        span = replace(span, scored=span.scored[-3:])
         logits = []
         for context in contexts:
             context.rewind(length)
             assert context.length == length
-            logits.append(context.append(causal(length, count, seed)))
-        np.testing.assert_allclose(logits[0], logits[1], atol=1e-5)
+            logits.append(context.append(span))
         assert np.abs(logits[0]).max() > 1e-3
+        for other in logits[1:]:
+            np.testing.assert_allclose(logits[0], other, atol=1e-5)
 
 
-@pytest.mark.parametrize('flavour', FLAVOURS)
-def test_a_full_context_refuses_and_can_be_rewound(bundles, flavour):
-    context = load_engine(bundles[flavour], 'onnx', threads=1).new_context()
+def test_all_hide_what_is_not_visible(bundles):
+    """Two questions side by side are answered as if alone."""
+    prefix, one, other = causal(0, 5, 1), causal(5, 3, 2), causal(5, 2, 3)
+    visible = np.zeros((5, 10), np.bool_)
+    visible[:, :5] = True
+    visible[:3, 5:8], visible[3:, 8:] = one.visible[:, 5:], other.visible[:, 5:]
+    together = Span(
+        np.concatenate([one.embeddings, other.embeddings]),
+        np.concatenate([one.positions, other.positions]), visible, np.array([2, 4]),
+    )  # fmt: skip
+    for kind in KINDS:
+        context = engine_of(bundles, kind).new_context()
+        context.append(prefix)
+        both = context.append(together)
+        for row, alone in enumerate((one, other)):
+            context.rewind(5)
+            np.testing.assert_allclose(both[row], context.append(alone)[-1], atol=1e-5)
+
+
+def test_torch_sees_an_image_as_the_graph_does(bundles):
+    rng = np.random.default_rng(5)
+    image = [rng.normal(size=shape).astype(np.float32) for shape in ((1, 3, 32, 32), (1, 4, 11))]
+    found = [engine_of(bundles, kind).embed_image(*image) for kind in ('torch', 'static24')]
+    np.testing.assert_allclose(*found, atol=1e-5)
+    assert found[0].shape == (4, SIZE)
+
+
+def test_torch_needs_the_weights(bundles, tmp_path):
+    with pytest.raises(EngineError, match=r'torch engine needs the weights.*config\.json'):
+        TorchEngine(replace(bundles['static24'], folder=tmp_path))
+    assert load_engine(bundles['concat18'], 'torch', threads=1).name.endswith('on CPU, 1 threads')
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_full_context_refuses_and_can_be_rewound(bundles, kind):
+    context = engine_of(bundles, kind).new_context()
     assert context.capacity == CONTEXT
     context.append(causal(0, CONTEXT, 0))
     with pytest.raises(EngineError, match=f'at most {CONTEXT} positions.*found {CONTEXT + 1}'):
@@ -89,13 +133,13 @@ def test_contexts_do_not_share_their_cache(bundles):
     np.testing.assert_array_equal(one.append(causal(6, 2, 3)), fresh.append(causal(6, 2, 3)))
 
 
-@pytest.mark.parametrize('flavour', FLAVOURS)
-def test_inputs_that_do_not_fit_are_an_engine_error(bundles, flavour):
-    engine, span = OnnxEngine(bundles[flavour], threads=1), causal(0, 2, 0)
-    with pytest.raises(EngineError, match='the decoder graph failed in onnxruntime'):
+@pytest.mark.parametrize('kind', KINDS)
+def test_inputs_that_do_not_fit_are_an_engine_error(bundles, kind):
+    engine, span = engine_of(bundles, kind), causal(0, 2, 0)
+    with pytest.raises(EngineError, match=r'the decoder( graph)? failed in (onnxruntime|torch)'):
         engine.new_context().append(replace(span, embeddings=span.embeddings[:, :-1]))
-    with pytest.raises(EngineError, match='the vision graph failed'):
-        engine.embed_image(np.zeros((1, 3, 8, 8), np.float32), np.zeros((1, 4, 11), np.float32))
+    with pytest.raises(EngineError, match=r'the vision (graph|part) failed'):
+        engine.embed_image(np.zeros((1, 3, 32, 32), np.float32), np.zeros((1, 4, 9), np.float32))
 
 
 @pytest.mark.parametrize('name', ['vision.onnx', 'decoder.onnx'])
@@ -107,10 +151,6 @@ def test_a_graph_that_is_none_is_named(bundles, name, tmp_path):
         OnnxEngine(replace(bundle, folder=tmp_path))
 
 
-def test_engines_and_providers_are_named(bundles):
+def test_engines_are_named(bundles):
     bundle = bundles['static24']
-    assert load_engine(bundle, threads=3).name == 'onnx on CPU, 3 threads'
-    with pytest.raises(EngineError, match=r"\['auto', 'onnx'.*found 'steam'"):
-        load_engine(bundle, 'steam')
-    with pytest.raises(EngineError, match="'SteamExecutionProvider'"):
-        OnnxEngine(bundle, providers=['SteamExecutionProvider'])
+    assert load_engine(bundle, 'onnx', threads=3).name == 'onnx on CPU, 3 threads'

@@ -1,0 +1,128 @@
+"""One TensorRT engine on the GPU: arrays in, an array out, other tensors wherever they lie.
+
+The same code for TensorRT 10, 11 and RTX: what only some of them have is asked of the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialllm_ros.errors import EngineError
+from spatialllm_ros.runtime.engines.base import Floats
+from spatialllm_ros.runtime.engines.cuda_driver import CudaDriver, DeviceMemory
+from spatialllm_ros.runtime.engines.tensorrt_identity import EngineIdentity
+from spatialllm_ros.runtime.engines.tensorrt_library import TensorRT, new_log
+from spatialllm_ros.runtime.engines.tensorrt_profiles import choose_profile
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Resident:
+    """A tensor that stays on the GPU; ``shape`` is of use for inputs alone."""
+
+    memory: DeviceMemory
+    shape: tuple[int, ...]
+
+
+class TensorRTGraph:
+    """A loaded engine; each profile has an execution context of its own, made once."""
+
+    def __init__(
+        self, path: Path, identity: EngineIdentity, tensorrt: TensorRT, driver: CudaDriver
+    ) -> None:
+        """Load an engine that ``check_engine`` let pass.
+
+        Raises:
+            EngineError: TensorRT refuses it, or there is not enough memory.
+        """
+        self._path, self._identity, self._api = path, identity, tensorrt.api
+        self.driver = driver
+        self._log = new_log(tensorrt.api)
+        self._runtime = tensorrt.api.Runtime(self._log)  # has to live as long as the engine
+        self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
+        self._refuse(self._engine is None, 'to load it')
+        found = self._engine.num_optimization_profiles
+        self._refuse(found != len(identity.profiles), f'{list(identity.profiles)}, found {found}')
+        self._contexts = [self._new_context(index) for index in range(found)]
+        self._arrays: dict[str, DeviceMemory] = {}
+
+    def dtype(self, tensor: str) -> np.dtype[Any]:
+        """Return the type of a tensor."""
+        kind: np.dtype[Any] = np.dtype(self._api.nptype(self._engine.get_tensor_dtype(tensor)))
+        return kind
+
+    def is_in_place(self, given: str, made: str) -> bool:
+        """Tell whether an input and an output have to be one memory."""
+        # TensorRT before 10.15 has neither such tensors nor the function.
+        alias = getattr(self._engine, 'get_aliased_input_tensor', lambda _: None)
+        return bool(alias(made) == given)
+
+    def run(self, inputs: Arrays, residents: Mapping[str, Resident], wanted: str) -> Floats:
+        """Compute one output.
+
+        Args:
+            inputs: arrays by name.
+            residents: all other tensors but ``wanted``: inputs and outputs.
+            wanted: an output of float32.
+
+        Raises:
+            EngineError: the inputs are beyond every profile, or TensorRT failed.
+        """
+        arrays: dict[str, NDArray[Any]] = {
+            name: np.ascontiguousarray(values, self.dtype(name)) for name, values in inputs.items()
+        }
+        sizes = {name: values.shape for name, values in arrays.items()}
+        sizes |= {name: tensor.shape for name, tensor in residents.items() if self._is_input(name)}
+        context = self._contexts[choose_profile(self._identity.profiles, sizes)]
+        for name, size in sizes.items():
+            self._refuse(not context.set_input_shape(name, size), f'to take {name} of {size}')
+        for name, values in arrays.items():
+            self._array(name, values.nbytes).write(values)
+        shape = tuple(context.get_tensor_shape(wanted))
+        output = self._array(wanted, int(np.prod(shape)) * self.dtype(wanted).itemsize)
+        memories = {name: self._arrays[name] for name in (*arrays, wanted)}
+        memories |= {name: tensor.memory for name, tensor in residents.items()}
+        for name, memory in memories.items():
+            done = context.set_tensor_address(name, memory.address)
+            self._refuse(not done, f'to read or write {name}')
+        self._refuse(not context.execute_async_v3(self.driver.stream), 'to run')
+        return np.asarray(output.read(shape, self.dtype(wanted)), np.float32)
+
+    def _is_input(self, tensor: str) -> bool:
+        return bool(self._engine.get_tensor_mode(tensor) == self._api.TensorIOMode.INPUT)
+
+    def _array(self, name: str, nbytes: int) -> DeviceMemory:
+        """Return memory for a tensor that comes from or goes to the CPU; it only ever grows."""
+        memory = self._arrays.get(name)
+        if memory is None or memory.nbytes < nbytes:
+            self._arrays.pop(name, None)  # before the next, which may need its room
+            memory = self._arrays[name] = DeviceMemory(self.driver, nbytes)
+        return memory
+
+    def _new_context(self, profile: int) -> Any:
+        context = self._engine.create_execution_context()
+        self._refuse(context is None, 'to get memory for its profiles')
+        done = context.set_optimization_profile_async(profile, self.driver.stream)
+        self._refuse(not done, f'to have a profile {profile}')
+        self.driver.synchronise()
+        return context
+
+    def _refuse(self, is_failure: bool, expected: str) -> None:
+        """Raise what TensorRT only logs."""
+        if not is_failure:
+            return
+        said = ' '.join(' '.join(self._log.errors).split()) or 'no reason given'
+        self._log.errors.clear()
+        identity = self._identity
+        raise EngineError(
+            f'{self._path}: expected {expected} in {identity.flavour} {identity.version}, but '
+            f'{said}; end other programs on the GPU, or build the engine anew by `spatialllm '
+            f'build-engine {self._path.parent.parent}`'
+        )

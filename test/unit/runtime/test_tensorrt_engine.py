@@ -1,0 +1,442 @@
+"""The TensorRT engine on a fake GPU: its memory is this process's, its kernels ONNX Runtime's.
+
+No TensorRT and no driver takes part. The fakes are strict where the real ones would be wrong or
+crash: addresses outside of allocated memory, a thread without a context, sizes beyond a profile,
+tensors without an address, an aliased tensor at two addresses or another one at one.
+"""
+# ruff: noqa: N802  (names of the driver and of TensorRT)
+
+import ctypes
+import gc
+import threading
+from dataclasses import replace
+from hashlib import sha256
+from types import SimpleNamespace
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+
+from spatialllm_ros.deploy.bundle_export import ExportSettings, export_bundle
+from spatialllm_ros.deploy.tensorrt_graphs import read_graphs
+from spatialllm_ros.deploy.tensorrt_profiles import SpanLimits, profile_shapes
+from spatialllm_ros.errors import EngineError
+from spatialllm_ros.model.configuration import SpatialLLMConfig
+from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
+from spatialllm_ros.questions.vocabulary import build_tokenizer
+from spatialllm_ros.runtime.engines import tensorrt_engine, tensorrt_identity
+from spatialllm_ros.runtime.engines.base import Span
+from spatialllm_ros.runtime.engines.cuda_driver import SIGNATURES, CudaDriver
+from spatialllm_ros.runtime.engines.onnx_engine import OnnxEngine
+from spatialllm_ros.runtime.engines.tensorrt_engine import TensorRTEngine
+from spatialllm_ros.runtime.engines.tensorrt_identity import EngineIdentity
+from spatialllm_ros.runtime.engines.tensorrt_library import Gpu, TensorRT
+from spatialllm_ros.runtime.engines.tensorrt_profiles import choose_profile
+
+CONTEXT, SIZE, QUESTIONS = 48, 16, 3
+ORIN = Gpu('Orin', '8.7', 8 * 1024**3)
+OUT_OF_MEMORY, NO_CONTEXT, ILLEGAL_ADDRESS = 2, 201, 700  # source: cuda.h
+
+
+class FakeCuda:
+    """The driver's functions over this process's memory."""
+
+    def __init__(self, memory_bytes=64 * 1024**2):
+        self.memory_bytes, self.buffers = memory_bytes, {}
+        self.current = threading.local()
+        for name, types in SIGNATURES.items():
+            call = getattr(self, f'_{name}')
+            needs_context = name not in ('cuInit', 'cuDevicePrimaryCtxRetain', 'cuCtxSetCurrent')
+            wrapped = self._in_context(call) if needs_context else call
+            setattr(self, name, ctypes.CFUNCTYPE(ctypes.c_int, *types)(wrapped))
+
+    def _in_context(self, call):
+        return lambda *values: call(*values) if hasattr(self.current, 'it') else NO_CONTEXT
+
+    @property
+    def used(self):
+        return sum(map(len, self.buffers.values()))
+
+    def owns(self, address, nbytes):
+        return any(
+            start <= address and address + nbytes <= start + len(buffer)
+            for start, buffer in self.buffers.items()
+        )
+
+    def _cuInit(self, flags):
+        return 0
+
+    def _cuDevicePrimaryCtxRetain(self, context, device):
+        context[0] = 7
+        return 0
+
+    def _cuCtxSetCurrent(self, context):
+        self.current.it = context
+        return 0 if context == 7 else NO_CONTEXT
+
+    def _cuStreamCreate(self, stream, flags):
+        stream[0] = 9
+        return 0
+
+    def _cuStreamSynchronize(self, stream):
+        return 0 if stream == 9 else ILLEGAL_ADDRESS
+
+    def _cuMemGetInfo_v2(self, free, total):
+        free[0], total[0] = self.memory_bytes - self.used, self.memory_bytes
+        return 0
+
+    def _cuMemAlloc_v2(self, address, nbytes):
+        if self.used + nbytes > self.memory_bytes:
+            return OUT_OF_MEMORY
+        buffer = (ctypes.c_ubyte * nbytes)()
+        ctypes.memset(buffer, 0xFF, nbytes)  # NaN, as far as floats go
+        address[0] = ctypes.addressof(buffer)
+        self.buffers[address[0]] = buffer
+        return 0
+
+    def _cuMemFree_v2(self, address):
+        return 0 if self.buffers.pop(address, None) else ILLEGAL_ADDRESS
+
+    def _cuMemsetD8Async(self, address, value, nbytes, stream):
+        if not self.owns(address, nbytes):
+            return ILLEGAL_ADDRESS
+        ctypes.memset(address, value, nbytes)
+        return 0
+
+    def _copy(self, to, start, nbytes, *on_device):
+        if not all(self.owns(address, nbytes) for address in on_device):
+            return ILLEGAL_ADDRESS
+        ctypes.memmove(to, start, nbytes)
+        return 0
+
+    def _cuMemcpyHtoDAsync_v2(self, to, start, nbytes, stream):
+        return self._copy(to, start, nbytes, to)
+
+    def _cuMemcpyDtoHAsync_v2(self, to, start, nbytes, stream):
+        return self._copy(to, start, nbytes, start)
+
+    def _cuMemcpyDtoDAsync_v2(self, to, start, nbytes, stream):
+        return self._copy(to, start, nbytes, to, start)
+
+
+class FakeContext:
+    """An execution context; keeps which profiles ran."""
+
+    def __init__(self, engine):
+        self.engine, self.shapes, self.addresses, self.profile = engine, {}, {}, None
+
+    def set_optimization_profile_async(self, index, stream):
+        self.profile = list(self.engine.profiles.values())[index]
+        self.index = index
+        return stream == 9
+
+    def set_input_shape(self, name, shape):
+        least, _, greatest = self.profile.get(name, (shape,) * 3)
+        self.shapes[name] = shape
+        return all(a <= b <= c for a, b, c in zip(least, shape, greatest, strict=True))
+
+    def get_tensor_shape(self, name):
+        if name == 'logits':
+            return (1, self.shapes['logit_indices'][1], self.engine.outputs[name][-1])
+        return (1, *self.engine.outputs[name][1:])
+
+    def set_tensor_address(self, name, address):
+        self.addresses[name] = address
+        return address != 0
+
+    def _view(self, name, shape):
+        kind = self.engine.dtypes[name]
+        nbytes = int(np.prod(shape)) * kind.itemsize
+        assert self.engine.cuda.owns(self.addresses[name], nbytes), name
+        raw = (ctypes.c_ubyte * nbytes).from_address(self.addresses[name])
+        return np.frombuffer(raw, kind).reshape(shape)
+
+    def execute_async_v3(self, stream):
+        engine = self.engine
+        if 'execute' in engine.api.broken:
+            engine.log.log(engine.api.ILogger.Severity.ERROR, 'the kernel failed')
+            return False
+        engine.api.ran.append(self.index)
+        for name in engine.outputs:
+            past = name.replace('present', 'past')
+            if past != name:
+                together = self.addresses[name] == self.addresses[past]
+                assert together == (engine.api.is_aliased and 'write_indices' in engine.inputs)
+        feeds = {name: self._view(name, self.shapes[name]).copy() for name in engine.inputs}
+        outputs = engine.session.run(list(engine.outputs), feeds)
+        for name, values in zip(engine.outputs, outputs, strict=True):
+            self._view(name, values.shape)[...] = values
+        return True
+
+
+class FakeEngine:
+    """An engine whose tensors are those of the ONNX graph that its file names."""
+
+    def __init__(self, api, log, role):
+        self.api, self.log, self.cuda = api, log, api.cuda
+        path = api.bundle.path(role)
+        self.session = ort.InferenceSession(str(path), api.options, ['CPUExecutionProvider'])
+        self.inputs = {item.name: item.shape for item in self.session.get_inputs()}
+        self.outputs = {item.name: item.shape for item in self.session.get_outputs()}
+        both = (*self.session.get_inputs(), *self.session.get_outputs())
+        kinds = {'tensor(float)': np.float32, 'tensor(int64)': np.int64, 'tensor(bool)': np.bool_}
+        self.dtypes = {item.name: np.dtype(kinds[item.type]) for item in both}
+        self.profiles = api.profiles[role]
+        self.num_optimization_profiles = len(self.profiles) + ('profiles' in api.broken)
+        if api.is_aliased:
+            self.get_aliased_input_tensor = self._aliased
+
+    def _aliased(self, name):
+        return name.replace('present', 'past') if 'write_indices' in self.inputs else None
+
+    def get_tensor_dtype(self, name):
+        return self.dtypes[name]
+
+    def get_tensor_mode(self, name):
+        return 'input' if name in self.inputs else 'output'
+
+    def create_execution_context(self):
+        return None if 'context' in self.api.broken else FakeContext(self)
+
+
+class FakeTensorRT:
+    """The module; ``broken`` names what fails."""
+
+    TensorIOMode = SimpleNamespace(INPUT='input', OUTPUT='output')
+
+    class ILogger:
+        Severity = SimpleNamespace(ERROR=1)
+
+    def __init__(self, bundle, cuda, is_aliased=True, broken=()):
+        self.bundle, self.cuda, self.broken, self.ran = bundle, cuda, broken, []
+        self.is_aliased = is_aliased
+        self.options = ort.SessionOptions()
+        self.options.intra_op_num_threads = 1
+        limits = SpanLimits(questions=QUESTIONS)
+        self.profiles = {
+            graph.role: profile_shapes(graph, bundle.manifest, limits)
+            for graph in read_graphs(bundle)
+        }
+
+    def nptype(self, kind):
+        return kind.type
+
+    def Runtime(self, log):
+        def load(plan):
+            if 'load' in self.broken:
+                log.log(self.ILogger.Severity.ERROR, 'the plan is of\nanother version')
+                return None
+            return FakeEngine(self, log, plan.decode())
+
+        return SimpleNamespace(deserialize_cuda_engine=load)
+
+
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('bundles')
+    build_tokenizer().save(str(folder / 'tokenizer.json'))
+    torch.manual_seed(3)
+    model = SpatialLLMForConditionalGeneration(
+        SpatialLLMConfig(
+            vision_configs=[{'model_type': 'spatialllm_vision', 'widths': [8, 8, 12],
+                             'num_hidden_layers': 1, 'num_attention_heads': 2}],
+            text_config={'model_type': 'llama', 'vocab_size': build_tokenizer().get_vocab_size(),
+                         'hidden_size': SIZE, 'intermediate_size': 24, 'num_hidden_layers': 2,
+                         'num_attention_heads': 4, 'num_key_value_heads': 2,
+                         'tie_word_embeddings': True},
+            image_size=(32, 32), image_grid=(2, 2),
+        )
+    )  # fmt: skip
+    bundles = {
+        flavour: export_bundle(
+            model, folder / 'tokenizer.json', folder / flavour,
+            ExportSettings('tiny', flavour, CONTEXT),
+        )
+        for flavour in ('static24', 'concat18')
+    }  # fmt: skip
+    for bundle in bundles.values():
+        place_engines(bundle)
+    return bundles
+
+
+def place_engines(bundle):
+    """Put files beside the graphs that say which graph the fake has to run."""
+    (bundle.folder / 'engines').mkdir()
+    for graph in read_graphs(bundle):
+        plan = graph.role.encode()
+        identity = EngineIdentity(
+            graph=graph.role,
+            graph_sha256=bundle.manifest.files[graph.role].sha256,
+            engine_sha256=sha256(plan).hexdigest(),
+            flavour='tensorrt',
+            version='10.16.2',
+            gpu='Orin',
+            compute_capabilities=('8.7',),
+            precision='float32',
+            cache_updates=graph.operators['TensorScatter'],
+            workspace_bytes=0,
+            profiles=profile_shapes(graph, bundle.manifest, SpanLimits(questions=QUESTIONS)),
+        )
+        path = bundle.folder / 'engines' / f'{graph.role}-tensorrt-sm87.engine'
+        path.write_bytes(plan)
+        path.with_suffix('.json').write_text(identity.to_json())
+
+
+@pytest.fixture
+def load(exported, monkeypatch):
+    """Load an engine, and return it with the fakes that it runs on."""
+
+    def load(flavour='static24', is_aliased=True, broken=(), memory_bytes=64 * 1024**2):
+        bundle, cuda = exported[flavour], FakeCuda(memory_bytes)
+        api = FakeTensorRT(bundle, cuda, is_aliased, broken)
+        monkeypatch.setattr(tensorrt_engine, 'find_gpu', lambda: ORIN)
+        monkeypatch.setattr(tensorrt_engine, 'cuda_driver', lambda: CudaDriver(cuda))
+        monkeypatch.setattr(
+            tensorrt_identity, 'load_tensorrt', lambda name, gpu: TensorRT(name, '10.16.2', api)
+        )
+        return TensorRTEngine(bundle), api
+
+    return load
+
+
+def causal(length, count, seed=0):
+    places = np.arange(length, length + count)
+    embeddings = np.random.default_rng(seed).normal(size=(count, SIZE)).astype(np.float32)
+    visible = np.arange(length + count)[None] <= places[:, None]
+    return Span(embeddings, places, visible, np.arange(count)[-2:])
+
+
+@pytest.mark.parametrize(('flavour', 'is_aliased'), [
+    ('static24', True), ('static24', False), ('concat18', True), ('concat18', False),
+])  # fmt: skip
+def test_a_fake_gpu_computes_what_the_graphs_do(load, exported, flavour, is_aliased):
+    engine, _ = load(flavour, is_aliased)
+    reference = OnnxEngine(exported[flavour], threads=1)
+    contexts = engine.new_context(), reference.new_context()
+    assert contexts[0].capacity == CONTEXT
+    steps = [(0, 9), (9, 1), (10, 4), (5, 7), (12, 1), (99, 2), (0, 3), (3, 1)]
+    for seed, (length, count) in enumerate(steps):
+        found = []
+        for context in contexts:
+            context.rewind(length)
+            found.append(context.append(causal(context.length, count, seed)))
+        np.testing.assert_array_equal(*found)
+        assert np.abs(found[0]).max() > 1e-3
+    rng = np.random.default_rng(5)
+    image = [rng.normal(size=shape).astype(np.float32) for shape in ((1, 3, 32, 32), (1, 4, 11))]
+    np.testing.assert_array_equal(engine.embed_image(*image), reference.embed_image(*image))
+
+
+def test_words_run_in_the_decode_profile_and_more_in_prefill(load):
+    engine, api = load()
+    context = engine.new_context()
+    for count in (9, 1, QUESTIONS, QUESTIONS + 1):
+        context.append(causal(context.length, count))
+    assert api.ran == [0, 1, 1, 0]
+
+
+def test_contexts_do_not_share_their_cache(load):
+    engine, _ = load()
+    one, other = engine.new_context(), engine.new_context()
+    one.append(causal(0, 6, 1))
+    other.append(causal(0, 6, 2))
+    fresh = engine.new_context()
+    fresh.append(causal(0, 6, 1))
+    np.testing.assert_array_equal(one.append(causal(6, 2)), fresh.append(causal(6, 2)))
+
+
+def test_a_context_goes_on_in_another_thread(load):
+    engine, _ = load()
+    context, found = engine.new_context(), []
+    thread = threading.Thread(target=lambda: found.append(context.append(causal(0, 4))))
+    thread.start()
+    thread.join()
+    assert found[0].shape[0] == 2
+
+
+@pytest.mark.parametrize('flavour', ['static24', 'concat18'])
+def test_memory_stays_flat_and_is_given_back(load, flavour):
+    engine, api = load(flavour)
+
+    def ask(engine):
+        context = engine.new_context()
+        context.append(causal(0, 9))
+        for _ in range(3):
+            context.rewind(9)
+            context.append(causal(9, 5))
+            context.append(causal(14, 1))
+
+    ask(engine)
+    used = api.cuda.used
+    for _ in range(20):
+        ask(engine)
+        assert api.cuda.used == used
+    del engine
+    gc.collect()
+    assert api.cuda.used == 0
+
+
+def test_too_little_memory_is_told_with_both_sides(load):
+    engine, api = load(memory_bytes=40_000)
+    with pytest.raises(EngineError, match=r'expected 0\.0 MiB of GPU memory, found 0\.0 of 0\.0'):
+        [engine.new_context() for _ in range(9)]  # each takes 2 * 2 layers * 2 * 48 * 4 floats
+    gc.collect()
+    assert api.cuda.used == 0
+
+
+def test_a_full_context_refuses(load):
+    context = load()[0].new_context()
+    context.append(causal(0, CONTEXT))
+    with pytest.raises(EngineError, match=f'at most {CONTEXT} positions.*found {CONTEXT + 1}'):
+        context.append(causal(CONTEXT, 1))
+
+
+@pytest.mark.parametrize(('broken', 'words'), [
+    ('load', r'vision-tensorrt-sm87\.engine: expected to load it in tensorrt 10\.16\.2, but the '
+             'plan is of another version; .*build-engine'),
+    ('context', 'expected to get memory for its profiles in .*no reason given'),
+    ('profiles', r"expected \['image'\], found 2 in tensorrt"),
+])  # fmt: skip
+def test_what_tensorrt_only_logs_is_an_error(load, broken, words):
+    with pytest.raises(EngineError, match=words):
+        load(broken=[broken])
+
+
+def test_a_failed_run_is_an_error(load):
+    context = load(broken=['execute'])[0].new_context()
+    with pytest.raises(EngineError, match=r'expected to run in tensorrt .* the kernel failed'):
+        context.append(causal(0, 2))
+    assert context.length == 0
+
+
+def test_without_a_gpu_no_tensorrt_is_touched(exported, monkeypatch):
+    def fail(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(tensorrt_engine, 'find_gpu', lambda: None)
+    monkeypatch.setattr(tensorrt_identity, 'load_tensorrt', fail)
+    with pytest.raises(EngineError, match='no driver that answers; choose the engine onnx'):
+        TensorRTEngine(exported['static24'])
+
+
+def test_missing_and_foreign_engines_name_the_command(load, exported, tmp_path, monkeypatch):
+    load()
+    bundle = exported['static24']
+    monkeypatch.setattr(tensorrt_engine, 'find_gpu', lambda: replace(ORIN, name='Thor'))
+    with pytest.raises(EngineError, match=f'GPU: expected Orin, found Thor.*{bundle.folder}'):
+        TensorRTEngine(bundle)
+    with pytest.raises(EngineError, match=f'found none; run `spatialllm build-engine {tmp_path}`'):
+        TensorRTEngine(replace(bundle, folder=tmp_path))
+
+
+def test_the_narrowest_profile_that_fits_is_chosen():
+    profiles = {
+        'wide': {'x': ((1, 1), (1, 5), (1, 9)), 'y': ((1,), (1,), (9,))},
+        'narrow': {'x': ((1, 2), (1, 2), (1, 3)), 'y': ((1,), (1,), (2,))},
+    }
+    for x, y, index in ((1, 1, 0), (2, 1, 1), (3, 2, 1), (3, 3, 0), (4, 1, 0), (9, 9, 0)):
+        assert choose_profile(profiles, {'x': (1, x), 'y': (y,)}) == index
+    for sizes in ({'x': (1, 10), 'y': (1,)}, {'x': (2, 2), 'y': (1,)}, {'x': (2,), 'y': (1,)}):
+        with pytest.raises(EngineError, match=r'wide: x of \(.* where \(1, 1\) to \(1, 9\) fit'):
+            choose_profile(profiles, sizes)
