@@ -12,6 +12,7 @@ from rclpy.node import Node
 from spatialllm_ros.errors import AnswerParseError, ConfigError
 from spatialllm_ros.geometry import guessed_camera
 from spatialllm_ros.node.annotation_topics import Pictures
+from spatialllm_ros.node.annotation_topics import Pictures
 from spatialllm_ros.node.ask_interfaces import AskInterfaces
 from spatialllm_ros.node.asking import Asker
 from spatialllm_ros.node.camera_input import CameraInput, converter
@@ -95,6 +96,8 @@ class Configured:
         }
         self._asker = Asker(node, self._scheduler, self._frames, ups)
         self._interfaces = AskInterfaces(node, self._asker, self._transforms)
+        self._pictures = Pictures(node)
+        self._scheduler.add_listener(self._pictures.show)
 
     @property
     def engine_name(self) -> str:
@@ -121,6 +124,7 @@ class Configured:
     def close(self) -> None:
         """Withdraw the interfaces; to be called after ``deactivate``."""
         self._interfaces.close()
+        self._pictures.close()
         self._pictures.close()
         if self._transforms is not None:
             self._transforms.close()

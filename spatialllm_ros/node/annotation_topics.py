@@ -1,0 +1,32 @@
+"""All pictures of answers: annotated images, and markers where their messages are installed."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+
+from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.node.annotation import AnnotatedImages
+from spatialllm_ros.node.markers import Markers
+from spatialllm_ros.schema import Answer, Frame, Query
+
+
+class Pictures:
+    """The topics that show answers."""
+
+    def __init__(self, node: Node) -> None:
+        """Offer them; one sentence in the log says what is not installed."""
+        self._topics: list[AnnotatedImages | Markers] = [AnnotatedImages(node)]
+        try:
+            self._topics.append(Markers(node))
+        except ConfigError as absent:
+            node.get_logger().info(str(absent))
+
+    def show(self, frame: Frame, query: Query, answer: Answer) -> None:
+        """Show an answer to those who look; returns at once, from any thread."""
+        for topic in self._topics:
+            topic.show(frame, query, answer)
+
+    def close(self) -> None:
+        """Withdraw them; nothing may be shown any more."""
+        for topic in self._topics:
+            topic.close()

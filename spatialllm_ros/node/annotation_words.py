@@ -1,0 +1,49 @@
+"""Questions and answers in words for pictures: short, with the answer's confidence."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from spatialllm_ros.schema import Answer, AnswerKind, Query
+
+_LOCATING = re.compile(
+    r'(?:where|locate|find)\b.*?\bthe (?!camera\b)(?P<phrase>.+?)(?: is)?\W*', re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A question with its answer."""
+
+    query: Query
+    answer: Answer
+
+
+def object_phrase(question: str) -> str:
+    """Return what a locating question names (``red car``), or the whole of another question."""
+    match = _LOCATING.fullmatch(question.strip())
+    return match['phrase'] if match else question.strip()
+
+
+def answer_words(answer: Answer) -> str:
+    """Return an answer with its confidence; a place as distance and heading.
+
+    The confidence of an open answer is the probability of its very words, which is small where
+    many numbers are nearly right.
+    """
+    words = answer.text
+    if answer.pose is not None:
+        words = f'{range_m(answer):.1f} m away'
+        if answer.pose.heading_rad is not None:
+            words += f', heading {math.degrees(answer.pose.heading_rad):.0f} degrees'
+    closed = answer.kind in {AnswerKind.YES_NO, AnswerKind.CHOICE}
+    share = f'{answer.confidence:.0%}' if answer.confidence >= 0.01 else 'below 1%'
+    return f'{words} ({share} {"sure" if closed else "for these very words"})'
+
+
+def range_m(answer: Answer) -> float:
+    """Return how far a located object is from the optical centre."""
+    assert answer.pose is not None, 'only a pose has a distance'
+    return math.dist((0, 0, 0), answer.pose.centre_optical_m)
