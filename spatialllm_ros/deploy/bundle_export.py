@@ -1,35 +1,32 @@
 """A checkpoint into a bundle: graphs, embeddings, tokenizer, weights and the manifest.
 
-Weights are rounded to half precision first. The float32 graphs then hold the very numbers that the
-float16 ``model.safetensors`` beside them does, so the model of the bundle is one model.
+Weights are rounded to half precision. The float32 graphs then hold the very numbers that the
+float16 weights beside them do, so the model of the bundle is one model. A decoder that is too
+large for a graph's own file is written weight by weight from the checkpoint's mapped files.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import onnx
-import torch
 from tokenizers import Tokenizer
-from torch import nn
 
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
-from spatialllm_ros.deploy.decoder_graph import (
-    as_array,
-    decoder_graph,
-    decoder_heads,
-    decoder_positions,
-)
+from spatialllm_ros.deploy.decoder_graph import decoder_graph, decoder_heads, decoder_positions
 from spatialllm_ros.deploy.parity import check_parity
-from spatialllm_ros.deploy.vision_graph import OPSETS, vision_graph
+from spatialllm_ros.deploy.rounding import computing_as_stored, round_to_half
+from spatialllm_ros.deploy.vision_graph import OPSETS, write_vision_graph
+from spatialllm_ros.deploy.weight_shards import write_shards
+from spatialllm_ros.deploy.weight_storage import INSIDE_BYTES, outside_store, save_graph
 from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.runtime.bundle import (
     DECODER,
     EMBEDDINGS,
@@ -68,6 +65,8 @@ class ExportSettings:
         context: how much a decoder cache holds: the image prefix and the questions asked at once.
         temperature: what log-probabilities are divided by to be confidences.
         training: where the weights come from, for people.
+        inside_bytes: weights that a graph's own file may hold; of a larger graph they lie in a
+            data file beside it.
     """
 
     name: str = 'nano'
@@ -76,6 +75,7 @@ class ExportSettings:
     limits: Limits = field(default_factory=Limits)
     temperature: float = 1.0
     training: Mapping[str, Any] = field(default_factory=dict)
+    inside_bytes: int = INSIDE_BYTES
 
     def __post_init__(self) -> None:
         """Refuse what no bundle can have.
@@ -97,24 +97,66 @@ def export_bundle(
     A bundle that is in the folder is replaced once everything is written.
 
     Args:
-        model: a ``SpatialLLMForConditionalGeneration``; its weights become rounded.
+        model: a ``SpatialLLMForConditionalGeneration``; its weights become rounded, except those
+            of a decoder that is too large for one file.
         tokenizer: its ``tokenizer.json``.
         folder: the bundle's, made if it is missing.
         settings: see ``ExportSettings``.
 
     Raises:
-        ConfigError: the model or the tokenizer is of a kind that cannot be exported, or the
-            folder holds something else than a bundle.
+        ConfigError: the model or the tokenizer is of a kind that cannot be exported, the folder
+            holds something else than a bundle, or the disk is too small.
     """
     tokens = _special_tokens(tokenizer)
+    model.eval()
+    is_large = decoder_bytes(model.language_model) > settings.inside_bytes
     with replaced_bundle(folder) as made:
-        model.eval()
-        round_to_half(model)
+        check_disk(made, bundle_bytes(model))
+        if is_large:
+            for part in vision_parts(model):
+                round_to_half(part)
+        else:
+            round_to_half(model)
         _write_files(model, tokenizer, made, settings)
         manifest = _manifest(model, tokens, made, settings)
         (made / MANIFEST_NAME).write_text(manifest.to_json(), encoding='utf-8')
-        check_parity(model, load_bundle(made))
+        with computing_as_stored(model.language_model) if is_large else nullcontext():
+            check_parity(model, load_bundle(made))
     return load_bundle(folder)
+
+
+def vision_parts(model: Any) -> tuple[Any, ...]:
+    """Return the modules that the vision graph is made of."""
+    return model.vision_towers, model.projector, model.camera_projection
+
+
+def decoder_bytes(language_model: Any) -> int:
+    """Return the size of a decoder graph's weights in float32: all but the table of words."""
+    names = language_model.named_parameters(remove_duplicate=False)
+    return sum(4 * weight.numel() for name, weight in names if 'embed_tokens' not in name)
+
+
+def bundle_bytes(model: Any) -> int:
+    """Return about what a bundle in float32 takes, the half precision weights included."""
+    language_model = model.language_model
+    vision = sum(w.numel() for part in vision_parts(model) for w in part.parameters())
+    weights = sum(weight.numel() for weight in model.parameters())
+    words = language_model.get_input_embeddings().weight.numel()
+    return decoder_bytes(language_model) + 4 * vision + 2 * weights + 2 * words
+
+
+def check_disk(folder: Path, needed: int) -> None:
+    """Refuse to begin what there is no room for.
+
+    Raises:
+        ConfigError: less than the needed bytes are free.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ConfigError(
+            f'expected {needed / 2**30:.1f} GiB of free disk at {folder.parent}, found '
+            f'{free / 2**30:.1f}; make room, or name a folder on another disk'
+        )
 
 
 @contextmanager
@@ -142,29 +184,44 @@ def _check_replaceable(folder: Path) -> None:
         )
 
 
-@torch.no_grad()
-def round_to_half(model: nn.Module) -> None:
-    """Round every weight to what float16 can hold; statistics of normalisations stay."""
-    for weight in model.parameters():
-        weight.copy_(weight.half())
-
-
 def _write_files(model: Any, tokenizer: Path, folder: Path, settings: ExportSettings) -> None:
     language_model = model.language_model
-    onnx.save(vision_graph(model, OPSETS[settings.flavour]), folder / FILES[VISION])
-    decoder = decoder_graph(language_model, settings.flavour, settings.context)
-    onnx.save(decoder, folder / FILES[DECODER])
-    table = as_array(language_model.get_input_embeddings().weight)
-    np.save(folder / FILES[EMBEDDINGS], table.astype(np.float16))
+    vision = sum(
+        4 * weight.numel() for part in vision_parts(model) for weight in part.parameters()
+    )
+    write_vision_graph(
+        model, OPSETS[settings.flavour], folder / FILES[VISION], vision > settings.inside_bytes
+    )
+    path = folder / FILES[DECODER]
+    is_large = decoder_bytes(language_model) > settings.inside_bytes
+    with outside_store(path) if is_large else nullcontext() as store:
+        decoder = decoder_graph(language_model, settings.flavour, settings.context, store)
+    save_graph(decoder, path)
+    table = language_model.get_input_embeddings().weight.detach().half().numpy()
+    np.save(folder / FILES[EMBEDDINGS], table)
     shutil.copyfile(tokenizer, folder / FILES[TOKENIZER])
-    weights = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    state = {
-        name: values.half() if name in weights else values
-        for name, values in model.state_dict().items()
-    }
-    model.save_pretrained(folder, state_dict=state)
+    _write_weights(model, folder, settings)
     for path in folder.iterdir():  # the weights are written for their owner alone
         path.chmod(0o644)
+
+
+def _write_weights(model: Any, folder: Path, settings: ExportSettings) -> None:
+    """Write the model's folder into the bundle: in one file, or in several if it is large."""
+    weights = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    state = model.state_dict()
+    for tied in model.all_tied_weights_keys:
+        state.pop(tied, None)
+    halves = (
+        (name, values.half() if name in weights else values) for name, values in state.items()
+    )
+    if decoder_bytes(model.language_model) <= settings.inside_bytes:
+        model.save_pretrained(folder, state_dict=dict(halves))
+        return
+    model.config.architectures = [SpatialLLMForConditionalGeneration.__name__]
+    model.config.dtype = 'float32'
+    model.config.save_pretrained(folder)
+    model.generation_config.save_pretrained(folder)
+    write_shards(folder, halves, settings.inside_bytes)
 
 
 def _manifest(

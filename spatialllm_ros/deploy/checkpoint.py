@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from safetensors import safe_open
 from transformers.utils import CONFIG_NAME
 
 from spatialllm_ros.deploy.bundle_export import FILES, ExportSettings, export_bundle
@@ -22,8 +22,16 @@ from spatialllm_ros.runtime.bundle import MANIFEST_NAME, TOKENIZER, Bundle
 REMEDY = 'name the model/ folder of a training run, or train one with training/train.py'
 
 
-def load_checkpoint(folder: Path) -> SpatialLLMForConditionalGeneration:
+class _WideVision(SpatialLLMForConditionalGeneration):
+    _keep_in_fp32_modules_strict = frozenset({'vision_towers', 'projector', 'camera_projection'})
+
+
+def load_checkpoint(folder: Path, as_stored: bool = False) -> SpatialLLMForConditionalGeneration:
     """Open a SpatialLLM in float32; a bundle, which holds its weights too, is one as well.
+
+    Args:
+        folder: with config.json and safetensors.
+        as_stored: leave the decoder in the type of its file, which is then mapped, not read.
 
     Raises:
         ConfigError: the folder is missing, holds another kind of model, or its weights are no
@@ -31,9 +39,10 @@ def load_checkpoint(folder: Path) -> SpatialLLMForConditionalGeneration:
     """
     _check_kind(folder)
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        kind: Any = _WideVision if as_stored else SpatialLLMForConditionalGeneration
+        loaded: Any = kind.from_pretrained(
             folder,
-            dtype=torch.float32,
+            dtype=_decoder_type(folder) if as_stored else torch.float32,
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
@@ -63,7 +72,7 @@ def export_checkpoint(folder: Path, target: Path, settings: ExportSettings) -> B
         ConfigError: see ``load_checkpoint`` and ``export_bundle``.
     """
     tokenizer = folder / FILES[TOKENIZER]
-    model = load_checkpoint(folder)
+    model = load_checkpoint(folder, as_stored=True)
     if not tokenizer.is_file():
         raise ConfigError(f'expected {tokenizer} beside the weights, found none; {REMEDY}')
     return export_bundle(model, tokenizer, target, settings)
@@ -81,6 +90,16 @@ def as_bundle(folder: Path) -> Iterator[Path]:
         return
     with TemporaryDirectory(prefix='bundle-') as scratch:
         yield export_checkpoint(folder, Path(scratch) / 'bundle', ExportSettings()).folder
+
+
+def _decoder_type(folder: Path) -> torch.dtype:
+    for path in sorted(folder.glob('*.safetensors')):
+        with safe_open(path, 'pt') as file:
+            for name in file.keys():  # noqa: SIM118  (the file is no mapping)
+                if name.startswith('language_model.'):
+                    dtype: torch.dtype = file.get_tensor(name).dtype
+                    return dtype
+    return torch.float32
 
 
 def _check_kind(folder: Path) -> None:

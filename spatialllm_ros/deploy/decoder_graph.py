@@ -18,18 +18,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from onnx import TensorProto
 from torch import nn
 
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS, Flavour, Heads
 from spatialllm_ros.deploy.graph_builder import GraphBuilder
+from spatialllm_ros.deploy.rounding import as_stored
+from spatialllm_ros.deploy.weight_storage import WeightStore
 from spatialllm_ros.errors import ConfigError
-
-Array = NDArray[np.float32]
 
 PARTS = (
     'lm_head',
@@ -42,21 +40,27 @@ PARTS = (
 """Modules that a decoder must have, by the names that Llama gave them."""
 
 
-def decoder_graph(language_model: nn.Module, flavour: str, context: int) -> onnx.ModelProto:
+def decoder_graph(
+    language_model: nn.Module, flavour: str, context: int, store: WeightStore | None = None
+) -> onnx.ModelProto:
     """Write the graph of a ``*ForCausalLM``.
+
+    Weights are rounded to float16 and stored as float32, one at a time.
 
     Args:
         language_model: a transformers decoder with RMSNorm, rotary positions, and SwiGLU; biases,
-            query and key norms and grouped heads are optional.
+            query and key norms and grouped heads are optional. Of any floating type.
         flavour: a key of ``FLAVOURS``.
         context: how many positions a cache holds.
+        store: where the weights go; inside the graph unless said otherwise.
 
     Raises:
         ConfigError: the decoder has a part that the graph has no place for.
     """
     if flavour not in FLAVOURS:
         raise ConfigError(f'expected a flavour of {list(FLAVOURS)}, found {flavour!r}')
-    return _DecoderWriter(language_model, FLAVOURS[flavour], context).write()
+    store = store or WeightStore()
+    return _DecoderWriter(language_model, FLAVOURS[flavour], context, store).write()
 
 
 def decoder_heads(config: Any) -> Heads:
@@ -78,13 +82,15 @@ def decoder_positions(config: Any, context: int) -> int:
 class _DecoderWriter:
     """Writes one graph, part by part."""
 
-    def __init__(self, language_model: nn.Module, flavour: Flavour, context: int) -> None:
+    def __init__(
+        self, language_model: nn.Module, flavour: Flavour, context: int, store: WeightStore
+    ) -> None:
         self.model: Any = language_model
         self.config: Any = language_model.config
         self.flavour = flavour
         self.context = context
         self.heads = decoder_heads(self.config)
-        self.graph = GraphBuilder('decoder', flavour.opset)
+        self.graph = GraphBuilder('decoder', flavour.opset, store)
         _check_supported(language_model)
 
     def write(self) -> onnx.ModelProto:
@@ -109,7 +115,7 @@ class _DecoderWriter:
         positions = torch.arange(count, device=rotary.inv_freq.device)[None]
         tables = rotary(torch.zeros(1, device=positions.device), positions)
         for name, table in zip(('rope_cos', 'rope_sin'), tables, strict=True):
-            self.graph.weight(name, as_array(table[0, :, : table.shape[-1] // 2]))
+            self.graph.weight(name, table[0, :, : table.shape[-1] // 2].float())
 
     def _layer(self, layer: Any, name: str, index: int, x: str) -> str:
         normed = self._norm(layer.input_layernorm, f'{name}.input_norm', x)
@@ -168,22 +174,22 @@ class _DecoderWriter:
         return self._linear((mlp.down_proj,), f'{name}.down', product)
 
     def _norm(self, norm: Any, name: str, x: str) -> str:
-        self.graph.weight(name, as_array(norm.weight))
+        self.graph.weight(name, as_stored(norm.weight))
         return self.flavour.rms_norm(self.graph, x, name, norm.variance_epsilon)
 
     def _linear(self, layers: tuple[Any, ...], name: str, x: str) -> str:
         """Apply linear layers that read the same input, as one product."""
-        weight = np.concatenate([as_array(layer.weight).T for layer in layers], axis=1)
-        self.graph.weight(f'{name}.weight', weight)
+        weights = [as_stored(layer.weight).t() for layer in layers]
+        self.graph.weight(f'{name}.weight', torch.cat(weights, dim=1))
         if all(layer.bias is None for layer in layers):
             return self.graph.node('MatMul', [x, f'{name}.weight'], name)
         biases = [
-            np.zeros(layer.out_features, np.float32)
+            layer.weight.new_zeros(layer.out_features, dtype=torch.float32)
             if layer.bias is None
-            else as_array(layer.bias)
+            else as_stored(layer.bias)
             for layer in layers
         ]
-        self.graph.weight(f'{name}.bias', np.concatenate(biases))
+        self.graph.weight(f'{name}.bias', torch.cat(biases))
         product = self.graph.node('MatMul', [x, f'{name}.weight'], f'{name}.product')
         return self.graph.node('Add', [product, f'{name}.bias'], name)
 
@@ -193,15 +199,9 @@ class _DecoderWriter:
         chosen = graph.node('Unsqueeze', ['logit_indices', graph.integers(-1)], 'chosen')
         states = graph.node('GatherND', [x, chosen], 'scored_states', batch_dims=1)
         normed = self._norm(self.model.model.norm, 'final_norm', states)
-        graph.weight('lm_head.weight', as_array(self.model.lm_head.weight).T)
+        graph.weight('lm_head.weight', as_stored(self.model.lm_head.weight).t())
         graph.node('MatMul', [normed, 'lm_head.weight'], 'logits')
         graph.output('logits', ('batch', 'scored', self.model.lm_head.out_features))
-
-
-def as_array(values: torch.Tensor) -> Array:
-    """Return a tensor's values as float32."""
-    array: Array = values.detach().cpu().float().numpy()
-    return array
 
 
 def _check_supported(model: Any) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spatialllm_ros.deploy.rounding import as_stored
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.geometry import CAMERA_FEATURES
 from spatialllm_ros.runtime.bundle import Bundle
@@ -74,7 +75,7 @@ def stage_gaps(model: Any, engine: Engine, case: ParityCase) -> dict[str, float]
     """
     pixels, camera = torch.from_numpy(case.pixels), torch.from_numpy(case.camera)
     image = model.encode_image(pixels, camera)[0].numpy()
-    table = model.get_input_embeddings().weight.numpy()
+    table = as_stored(model.get_input_embeddings().weight).numpy()
     prefix = np.concatenate([table[[case.start]], image])
     texts = [np.concatenate([prefix, table[[*ids, *case.words]]]) for ids in case.questions]
     wholes = [_logits(model, text) for text in texts]

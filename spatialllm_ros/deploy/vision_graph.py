@@ -9,12 +9,14 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
 from torch import nn
 
+from spatialllm_ros.deploy.weight_storage import save_graph
 from spatialllm_ros.geometry import CAMERA_FEATURES
 
 OPSETS = {'static24': 23, 'concat18': 18}
@@ -37,6 +39,23 @@ def vision_graph(model: Any, opset: int) -> onnx.ModelProto:
     The graph takes ``pixel_values`` (B, 3, H, W) and ``camera_features`` (B, rows * columns, 11)
     and gives ``image_tokens`` (B, T, D).
     """
+    proto: onnx.ModelProto = _trace(model, opset).model_proto
+    remove_remarks(proto)
+    return proto
+
+
+def write_vision_graph(model: Any, opset: int, path: Path, is_outside: bool) -> None:
+    """Write the graph, its weights in a data file beside it if there is no room inside."""
+    if is_outside:
+        _trace(model, opset).save(path, external_data=True)
+        proto = onnx.load(path, load_external_data=False)
+        remove_remarks(proto)
+    else:
+        proto = vision_graph(model, opset)
+    save_graph(proto, path)
+
+
+def _trace(model: Any, opset: int) -> torch.onnx.ONNXProgram:
     config = model.config
     # Two images: with one, the exporter would fix the number of images at one.
     inputs = (
@@ -56,9 +75,7 @@ def vision_graph(model: Any, opset: int) -> onnx.ModelProto:
             verbose=False,
         )
     assert program is not None, 'the exporter that returns a program is chosen by dynamo=True'
-    proto: onnx.ModelProto = program.model_proto
-    remove_remarks(proto)
-    return proto
+    return program
 
 
 def remove_remarks(proto: onnx.ModelProto) -> None:

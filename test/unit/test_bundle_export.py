@@ -1,17 +1,22 @@
 """A bundle through the run time's session against the model in torch on whole prompts."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer, models
 
-from spatialllm_ros.deploy.bundle_export import ExportSettings, export_bundle, round_to_half
-from spatialllm_ros.deploy.checkpoint import load_checkpoint
+from spatialllm_ros.deploy.bundle_export import ExportSettings, export_bundle
+from spatialllm_ros.deploy.checkpoint import export_checkpoint, load_checkpoint
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
-from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.deploy.rounding import round_to_half
+from spatialllm_ros.errors import BundleError, ConfigError
 from spatialllm_ros.learning.building import new_model
 from spatialllm_ros.learning.recipe import load_recipe
 from spatialllm_ros.model.configuration import SpatialLLMConfig
@@ -27,14 +32,23 @@ RECIPE = Path('training/recipes/nano.yaml')
 LIMIT_BYTES = 40e6
 IMAGE, ANSWER, START, END = 5, 4, 2, 3
 SPEC = ImageSpec(64, 48, 3, 4, 12, 0.5, 0.5)
+NANO = {
+    'model_type': 'spatialllm_vision',
+    'widths': [8, 8, 12],
+    'num_hidden_layers': 1,
+    'num_attention_heads': 2,
+}
+CLIP = {'model_type': 'clip_vision_model', 'hidden_size': 12, 'intermediate_size': 16,
+        'num_hidden_layers': 2, 'num_attention_heads': 2, 'image_size': 32, 'patch_size': 8,
+        'use': {'size': [32, 32], 'layer': -2}}  # fmt: skip
+CLOSED = Query('is the red car higher than the mug?', ('yes', 'no'))
 
 
-def make_model():
+def make_model(*more):
     torch.manual_seed(0)
     model = SpatialLLMForConditionalGeneration(
         SpatialLLMConfig(
-            vision_configs=[{'model_type': 'spatialllm_vision', 'widths': [8, 8, 12],
-                             'num_hidden_layers': 1, 'num_attention_heads': 2}],
+            vision_configs=[NANO, *more],
             text_config={'model_type': 'llama', 'vocab_size': TOKENIZER.get_vocab_size(),
                          'hidden_size': 24, 'intermediate_size': 32, 'num_hidden_layers': 2,
                          'num_attention_heads': 4, 'num_key_value_heads': 2,
@@ -228,3 +242,60 @@ def test_tokenizer_without_the_special_words_is_refused(tmp_path):
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(ConfigError, match='found'):
         ExportSettings(**wrong)
+
+
+@pytest.fixture(scope='module')
+def stored(tokenizer, tmp_path_factory) -> Path:
+    """A model folder in bfloat16, as large decoders come, with a pretrained kind of backbone."""
+    folder = tmp_path_factory.mktemp('stored') / 'model'
+    model = make_model(CLIP).to(torch.bfloat16)
+    model.vision_towers.float()
+    model.save_pretrained(folder)
+    shutil.copyfile(tokenizer, folder / 'tokenizer.json')
+    return folder
+
+
+@pytest.mark.parametrize('flavour', FLAVOURS)
+def test_weights_outside_the_graphs_are_those_inside(stored, tmp_path, flavour):
+    inside, outside = (
+        export_checkpoint(
+            stored, tmp_path / name, ExportSettings('tiny', flavour, 150, inside_bytes=limit)
+        )
+        for name, limit in (('inside', 2**20), ('outside', 2000))
+    )
+    for role in ('vision', 'decoder'):
+        path = outside.path(role)
+        assert (path.parent / f'{path.name}.data').is_file()
+        graphs = [onnx.load(bundle.path(role)).graph for bundle in (inside, outside)]
+        assert graphs[0].node == graphs[1].node
+        for own, other in zip(*(graph.initializer for graph in graphs), strict=True):
+            assert own.name == other.name
+            assert np.array_equal(numpy_helper.to_array(own), numpy_helper.to_array(other))
+    states = [load_checkpoint(bundle.folder).state_dict() for bundle in (inside, outside)]
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    scores = [
+        SpatialSession.load(bundle.folder, threads=1).answer(
+            SpatialSession.load(bundle.folder, threads=1).encode(frame()), CLOSED
+        )
+        for bundle in (inside, outside)
+    ]
+    assert scores[0].confidence == pytest.approx(scores[1].confidence, abs=1e-5)
+
+
+def test_a_changed_byte_beside_a_graph_is_found(stored, tmp_path):
+    settings = ExportSettings('tiny', context=150, inside_bytes=2000)
+    bundle = export_checkpoint(stored, tmp_path / 'bundle', settings)
+    path = bundle.folder / 'decoder.onnx.data'
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(BundleError, match=r'decoder\.onnx\.data is altered'):
+        load_bundle(bundle.folder)
+
+
+def test_too_small_a_disk_is_told_before_anything_is_written(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, 'disk_usage', lambda _: SimpleNamespace(free=10_000))
+    with pytest.raises(ConfigError, match=r'GiB of free disk .* make room'):
+        export_bundle(make_model(), tokenizer, tmp_path / 'bundle')
+    assert list(tmp_path.iterdir()) == []

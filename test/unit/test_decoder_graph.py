@@ -9,6 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
 from spatialllm_ros.deploy.decoder_graph import decoder_graph, decoder_heads, decoder_positions
+from spatialllm_ros.deploy.rounding import round_to_half
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.runtime.bundle import DecoderSpec
 from spatialllm_ros.runtime.decoding import PrefixedContext
@@ -53,6 +54,7 @@ def make_decoder(kind: str, own: dict):
     with torch.no_grad():
         for weight in model.parameters():  # biases and norms start at 0 and 1, which hides errors
             weight.add_(0.1 * torch.randn_like(weight))
+    round_to_half(model)
     return model
 
 
@@ -67,7 +69,7 @@ def new_context(model, flavour: str):
     options.intra_op_num_threads = 1
     graph = decoder_graph(model, flavour, CONTEXT).SerializeToString()
     session = ort.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
-    return (StaticContext if flavour == 'static24' else GrowingContext)(session, spec)
+    return (StaticContext if flavour == 'static24' else GrowingContext)(session, spec, 'cpu')
 
 
 def embeddings_of(model, ids) -> np.ndarray:

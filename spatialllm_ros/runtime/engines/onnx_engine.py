@@ -109,6 +109,9 @@ class OnnxEngine:
         options.intra_op_num_threads = self._threads
         # Waiting threads would otherwise spin on cores that the camera and DDS need.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        if path.with_name(f'{path.name}.data').is_file() and self._spec.precision == 'float32':
+            # Weights outside the graph's file are then used where they are mapped, not copied.
+            options.add_session_config_entry('session.disable_prepacking', '1')
         present = [name for name in self._providers if name in ort.get_available_providers()]
         with _failures_named(str(path)):
             session = ort.InferenceSession(str(path), options, providers=present)
