@@ -14,9 +14,22 @@ from tempfile import TemporaryDirectory
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from spatialllm_ros.deploy.weight_storage import INSIDE, WeightStore
+from spatialllm_ros.errors import ConfigError
 
-def dynamic_int8(model: onnx.ModelProto) -> None:
-    """Multiply integers; only in products, for tables of angles are no weights."""
+
+def dynamic_int8(model: onnx.ModelProto, store: WeightStore = INSIDE) -> None:
+    """Multiply integers; only in products, for tables of angles are no weights.
+
+    Raises:
+        ConfigError: the graph's weights lie outside it, where ONNX Runtime's pass reads all at
+            once.
+    """
+    if store is not INSIDE:
+        raise ConfigError(
+            'expected a graph that holds its weights itself, found them in a data file beside '
+            'it; take int8 or int4'
+        )
     with TemporaryDirectory(prefix='dynamic-int8-') as scratch, _no_advice():
         path = Path(scratch) / 'decoder.onnx'
         quantize_dynamic(

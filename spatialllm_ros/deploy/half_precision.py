@@ -10,7 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+
+from spatialllm_ros.deploy.weight_storage import INSIDE, WeightStore
 
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 
@@ -26,19 +28,20 @@ KEPT = frozenset(
 """Operators that stay in float32."""
 
 
-def to_half(model: onnx.ModelProto) -> None:
+def to_half(model: onnx.ModelProto, store: WeightStore = INSIDE) -> None:
     """Compute in float16.
 
     Constants beyond its range are cut to it: they are there to be large, as what hides a score.
     """
-    _Halver(model).convert()
+    _Halver(model, store).convert()
 
 
 class _Halver:
     """Rewrites one graph; knows which values are floats, and in which type each is given."""
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, store: WeightStore) -> None:
         self.graph = model.graph
+        self.store = store
         self.floats = _float_values(model)
         self.weights = {item.name: item for item in self.graph.initializer}
         self.given: dict[str, int] = dict.fromkeys([item.name for item in self.graph.input], FLOAT)
@@ -73,9 +76,9 @@ class _Halver:
         for name in self.weights.keys() & self.floats:
             self.given[name] = FLOAT
             if name in wanted:
-                values = numpy_helper.to_array(self.weights[name])
+                values = self.store.get(self.weights[name])
                 halves = np.clip(values, -LARGEST, LARGEST).astype(np.float16)
-                self.weights[name].CopyFrom(numpy_helper.from_array(halves, name))
+                self.weights[name].CopyFrom(self.store.put(name, halves))
                 self.given[name] = HALF
 
     def _give(self, node: onnx.NodeProto, place: int, kind: int, is_output: bool) -> None:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import onnx
 
-from spatialllm_ros.deploy.bundle_export import replaced_bundle
+from spatialllm_ros.deploy.bundle_export import check_disk, replaced_bundle
 from spatialllm_ros.deploy.dynamic_int8 import dynamic_int8
 from spatialllm_ros.deploy.half_precision import to_half
 from spatialllm_ros.deploy.weight_only import int4_weights, int8_weights
+from spatialllm_ros.deploy.weight_storage import WeightStore, data_path, rewritten_graph
 from spatialllm_ros.errors import BundleError, ConfigError
 from spatialllm_ros.evaluation.validation_accuracy import ValidationWorlds, compare_accuracy
 from spatialllm_ros.runtime.bundle import (
@@ -36,11 +37,11 @@ class Precision:
     """How the graphs of a bundle are rewritten.
 
     Attributes:
-        passes: changes a graph in place, by the graph's role.
+        passes: changes a graph in place, by the graph's role; weights go through a store.
         names: what the manifest calls the result, by the parent's precision.
     """
 
-    passes: Mapping[str, Callable[[onnx.ModelProto], None]]
+    passes: Mapping[str, Callable[[onnx.ModelProto, WeightStore], None]]
     names: Mapping[str, str]
 
 
@@ -132,7 +133,7 @@ def write_quantised(parent: Bundle, folder: Path, precision: str) -> Manifest:
     """Write what runs a bundle in another precision; weights for training stay behind.
 
     Raises:
-        ConfigError: the parent cannot have this precision.
+        ConfigError: the parent cannot have this precision, or the disk is too small.
     """
     chosen = PRECISIONS[precision]
     decoder = parent.manifest.decoder
@@ -141,16 +142,19 @@ def write_quantised(parent: Bundle, folder: Path, precision: str) -> Manifest:
             f'expected a bundle in one of {list(chosen.names)} to make {precision} of, found '
             f'{decoder.precision} in {parent.folder}; take its parent'
         )
+    check_disk(folder, _running_bytes(parent))
     files = {}
     for role in ROLES:
-        path = folder / parent.path(role).name
+        source = parent.path(role)
+        path = folder / source.name
         if role in chosen.passes:
-            graph = onnx.load(parent.path(role))
-            chosen.passes[role](graph)
-            onnx.save(graph, path)
+            with rewritten_graph(source, path) as (graph, store):
+                chosen.passes[role](graph, store)
         else:
-            shutil.copyfile(parent.path(role), path)
+            _copy(source, path)
         files[role] = file_entry(path, folder)
+        if data_path(path).is_file():
+            files[data_path(path).name] = file_entry(data_path(path), folder)
     manifest = replace(
         parent.manifest,
         name=f'{parent.manifest.name}-{precision}',
@@ -159,6 +163,19 @@ def write_quantised(parent: Bundle, folder: Path, precision: str) -> Manifest:
     )
     _write_manifest(folder, manifest)
     return manifest
+
+
+def _copy(source: Path, target: Path) -> None:
+    for old, new in ((source, target), (data_path(source), data_path(target))):
+        if old.is_file():
+            shutil.copyfile(old, new)
+
+
+def _running_bytes(bundle: Bundle) -> int:
+    """Return the size of what answers questions, and not of the weights for training."""
+    paths = [bundle.path(role) for role in ROLES]
+    names = {path.name for path in (*paths, *map(data_path, paths))}
+    return sum(entry.bytes for entry in bundle.manifest.files.values() if entry.path in names)
 
 
 def check_loss(before: float, after: float, settings: QuantiseSettings) -> None:
@@ -191,7 +208,7 @@ def _derivation(
     return Derivation(
         parent=parent.manifest.name,
         parent_sha256=identity,
-        parent_bytes=sum(parent.manifest.files[role].bytes for role in ROLES),
+        parent_bytes=_running_bytes(parent),
         first_seed=worlds.first_seed,
         worlds=worlds.count,
         parent_accuracy=before,

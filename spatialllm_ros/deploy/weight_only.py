@@ -8,19 +8,23 @@ Notation: K inner dimension and N columns of a product's weights (K, N), G group
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
+from spatialllm_ros.deploy.weight_storage import INSIDE, WeightStore
 from spatialllm_ros.errors import ConfigError
 
 CLIPPING_RATIOS = np.linspace(1.0, 0.5, 21)
 """Shares of a group's largest value at which the range may end; less error wins, then less
 clipping."""
+SLAB_VALUES = 2**20
+"""Weights that are rounded together: what is tried 21 times should stay in a CPU's cache."""
 BLOCKS = (32, 16)
 """Rows that share a scale in 4 bits: the first that divides the inner dimension."""
 INT4_OPSET, HALF_OPSET = 21, 19
@@ -46,6 +50,20 @@ def quantise_groups(weights: NDArray[np.floating], bits: int, block: int) -> Qua
         block: rows that share a scale in each column; divides K.
     """
     rows, columns = weights.shape
+    integers = np.empty((rows, columns), np.int8)
+    scales = np.empty((rows // block, columns), weights.dtype)
+    width = max(1, SLAB_VALUES // rows)
+    for start in range(0, columns, width):
+        slab = slice(start, start + width)
+        integers[:, slab], scales[:, slab] = _quantise_slab(weights[:, slab], bits, block)
+    return Quantised(integers, scales)
+
+
+def _quantise_slab(
+    weights: NDArray[np.floating], bits: int, block: int
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return rounded weights (K, N) and their scales (G, N), both still wide."""
+    rows, columns = weights.shape
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     groups = weights.reshape(rows // block, block, columns).astype(np.float32)
     peak = np.abs(groups).max(axis=1, keepdims=True)
@@ -61,27 +79,26 @@ def quantise_groups(weights: NDArray[np.floating], bits: int, block: int) -> Qua
         least = np.where(is_better, error, least)
         scales = np.where(is_better, scale, scales)
         integers = np.where(is_better, rounded, integers)
-    return Quantised(
-        integers.reshape(rows, columns).astype(np.int8), scales[:, 0].astype(weights.dtype)
-    )
+    return integers.reshape(rows, columns), scales[:, 0]
 
 
-def int8_weights(model: onnx.ModelProto) -> None:
+def int8_weights(model: onnx.ModelProto, store: WeightStore = INSIDE) -> None:
     """Store the weights of products in 8 bits, with a scale per column.
 
     Raises:
         ConfigError: float16 in an operator set whose scales are float32.
     """
-    weights = _product_weights(model)
+    weights = product_weights(model)
     if any(weight.data_type == TensorProto.FLOAT16 for weight in weights):
         _check_opset(model, HALF_OPSET, 'take the float32 bundle')
     for weight in weights:
-        values = numpy_helper.to_array(weight)
+        values = store.get(weight)
         found = quantise_groups(values, bits=8, block=len(values))
-        _replace(model, weight, found.integers, found.scales[0], axis=1)
+        parts = {'integers': found.integers, 'scales': found.scales[0]}
+        _replace(model, weight, parts, store, axis=1)
 
 
-def int4_weights(model: onnx.ModelProto) -> None:
+def int4_weights(model: onnx.ModelProto, store: WeightStore = INSIDE) -> None:
     """Store the weights of products in 4 bits, with a scale per column and block of rows.
 
     A weight whose inner dimension no block divides stays as it is.
@@ -90,7 +107,7 @@ def int4_weights(model: onnx.ModelProto) -> None:
         ConfigError: an operator set without 4 bits, or no weight that has blocks.
     """
     _check_opset(model, INT4_OPSET, 'take int8')
-    weights = _product_weights(model)
+    weights = product_weights(model)
     blocks = {weight.name: block_of(weight.dims[0]) for weight in weights}
     if not any(blocks.values()):
         raise ConfigError(
@@ -99,9 +116,10 @@ def int4_weights(model: onnx.ModelProto) -> None:
         )
     for weight in weights:
         if block := blocks[weight.name]:
-            found = quantise_groups(numpy_helper.to_array(weight), bits=4, block=block)
+            found = quantise_groups(store.get(weight), bits=4, block=block)
             integers = found.integers.astype(helper.tensor_dtype_to_np_dtype(TensorProto.INT4))
-            _replace(model, weight, integers, found.scales, axis=0, block_size=block)
+            parts = {'integers': integers, 'scales': found.scales}
+            _replace(model, weight, parts, store, axis=0, block_size=block)
 
 
 def block_of(rows: int) -> int:
@@ -118,7 +136,7 @@ def _check_opset(model: onnx.ModelProto, least: int, remedy: str) -> None:
         )
 
 
-def _product_weights(model: onnx.ModelProto) -> list[onnx.TensorProto]:
+def product_weights(model: onnx.ModelProto) -> list[onnx.TensorProto]:
     """Return the constant right sides of products, each once."""
     right = {node.input[1] for node in model.graph.node if node.op_type == 'MatMul'}
     return [
@@ -129,17 +147,13 @@ def _product_weights(model: onnx.ModelProto) -> list[onnx.TensorProto]:
 
 
 def _replace(
-    model: onnx.ModelProto, weight: onnx.TensorProto, integers: NDArray[np.generic],
-    scales: NDArray[np.floating], **attributes: Any,
+    model: onnx.ModelProto, weight: onnx.TensorProto, parts: Mapping[str, NDArray[Any]],
+    store: WeightStore, **attributes: Any,
 ) -> None:  # fmt: skip
     """Put integers, scales and the node that widens them in a weight's place."""
     graph, name = model.graph, weight.name
-    parts = [
-        numpy_helper.from_array(integers, f'{name}.integers'),
-        numpy_helper.from_array(scales, f'{name}.scales'),
-    ]
-    inputs = [part.name for part in parts]
+    inputs = [f'{name}.{part}' for part in parts]
     node = helper.make_node('DequantizeLinear', inputs, [name], f'{name}.widened', **attributes)
     graph.initializer.remove(weight)
-    graph.initializer.extend(parts)
+    graph.initializer.extend(map(store.put, inputs, parts.values()))
     graph.node.insert(0, node)

@@ -42,6 +42,9 @@ class WeightStore:
         """Take over what a graph still holds of the one that it was made of."""
 
 
+INSIDE = WeightStore()
+
+
 class OutsideStore(WeightStore):
     """Appends weights to a data file; may read those of another graph.
 
@@ -110,6 +113,19 @@ def outside_store(graph: Path, parent: Path = Path()) -> Iterator[WeightStore]:
     """Give a store that writes into a graph's data file."""
     with data_path(graph).open('wb') as file:
         yield OutsideStore(file, parent)
+
+
+@contextmanager
+def rewritten_graph(source: Path, target: Path) -> Iterator[tuple[onnx.ModelProto, WeightStore]]:
+    """Give a graph to rewrite, and write it to another folder; its weights lie as they lay."""
+    model = onnx.load(source, load_external_data=False)
+    if data_path(source).is_file():
+        with outside_store(target, source.parent) as store:
+            yield model, store
+            store.carry(model)
+    else:
+        yield model, INSIDE
+    save_graph(model, target)
 
 
 def save_graph(model: onnx.ModelProto, path: Path) -> None:

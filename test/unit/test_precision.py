@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from spatialllm_ros.deploy import precision
+from spatialllm_ros.deploy import precision, weight_only
 from spatialllm_ros.deploy.bundle_export import ExportSettings, export_bundle
+from spatialllm_ros.deploy.checkpoint import export_checkpoint
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
 from spatialllm_ros.deploy.graph_builder import GraphBuilder
 from spatialllm_ros.deploy.half_precision import to_half
@@ -204,6 +205,49 @@ def test_weights_of_a_half_bundle_can_be_quantised(half, bundles, tmp_path, name
     assert bundle.manifest.decoder.precision == f'float16-{name}'
     assert gap(logits(bundle), logits(bundles['static24'])) < (0.05 if name == 'int8' else 0.4)
     assert np.array_equal(image_tokens(bundle), image_tokens(half['static24']))
+
+
+@pytest.fixture(scope='module')
+def outside(bundles, tmp_path_factory):
+    """Export the same model with its weights beside the graphs."""
+    folder = tmp_path_factory.mktemp('outside') / 'tiny'
+    settings = ExportSettings('tiny', 'static24', CONTEXT, inside_bytes=2000)
+    return export_checkpoint(bundles['static24'].folder, folder, settings)
+
+
+@pytest.mark.parametrize('names', [('int8',), ('int4',), ('fp16', 'int4')], ids='-'.join)
+def test_weights_beside_a_graph_become_what_those_inside_do(bundles, outside, tmp_path, names):
+    pair = [bundles['static24'], outside]
+    for name in names:
+        for index, parent in enumerate(pair):
+            folder = tmp_path / f'{name}-{index}'
+            folder.mkdir()
+            write_quantised(parent, folder, name)
+            pair[index] = load_bundle(folder)
+    assert 'decoder.onnx.data' in pair[1].manifest.files
+    graphs = [onnx.load(bundle.path('decoder')).graph for bundle in pair]
+    assert graphs[0].node == graphs[1].node
+    for own, other in zip(*(graph.initializer for graph in graphs), strict=True):
+        assert own.name == other.name
+        assert np.array_equal(numpy_helper.to_array(own), numpy_helper.to_array(other))
+    assert np.array_equal(logits(pair[0]), logits(pair[1]))
+    assert np.array_equal(image_tokens(pair[0]), image_tokens(pair[1]))
+
+
+def test_dynamic_integers_need_weights_inside(outside, tmp_path):
+    with pytest.raises(ConfigError, match='take int8 or int4'):
+        write_quantised(outside, tmp_path, 'int8-dynamic')
+
+
+def test_slabs_round_as_the_whole_does(monkeypatch):
+    weights = np.random.default_rng(0).standard_normal((64, 37)).astype(np.float32)
+    for bits, block in ((4, 32), (8, 64)):
+        whole = quantise_groups(weights, bits, block)
+        with monkeypatch.context() as patch:
+            patch.setattr(weight_only, 'SLAB_VALUES', 64 * 5)
+            parts = quantise_groups(weights, bits, block)
+        assert np.array_equal(whole.integers, parts.integers)
+        assert np.array_equal(whole.scales, parts.scales)
 
 
 def test_passes_are_deterministic(bundles, tmp_path):
