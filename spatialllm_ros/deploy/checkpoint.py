@@ -23,7 +23,9 @@ REMEDY = 'name the model/ folder of a training run, or train one with training/t
 
 
 class _WideVision(SpatialLLMForConditionalGeneration):
-    _keep_in_fp32_modules_strict = frozenset({'vision_towers', 'projector', 'camera_projection'})
+    _keep_in_fp32_modules_strict = {  # noqa: RUF012  (transformers' own declaration)
+        'vision_towers', 'projector', 'camera_projection',
+    }  # fmt: skip
 
 
 def load_checkpoint(folder: Path, as_stored: bool = False) -> SpatialLLMForConditionalGeneration:

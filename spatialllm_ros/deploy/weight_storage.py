@@ -94,7 +94,7 @@ class OutsideStore(WeightStore):
     def _append(self, tensor: onnx.TensorProto, values: NDArray[np.uint8]) -> onnx.TensorProto:
         offset = -(-self._file.tell() // ALIGNMENT) * ALIGNMENT
         self._file.seek(offset)
-        self._file.write(values)
+        self._file.write(values.data)
         tensor.data_location = TensorProto.EXTERNAL
         place = {'location': self._location, 'offset': offset, 'length': values.nbytes}
         for key, value in place.items():

@@ -83,7 +83,7 @@ def plan_recipe(recipe: Recipe, processes: int = 1) -> Plan:
         ConfigError: the recipe's sizes make no model.
     """
     with torch.device('meta'):
-        built = _config(recipe)
+        built = planned_config(recipe)
         model = SpatialLLMForConditionalGeneration(built)
         stages = tuple(
             _plan_stage(name, config, SpatialLLMForConditionalGeneration(built), processes)
@@ -92,7 +92,8 @@ def plan_recipe(recipe: Recipe, processes: int = 1) -> Plan:
     return Plan(recipe.name, dict(_parts(model)), model.config.tokens_per_image, stages)
 
 
-def _config(recipe: Recipe) -> SpatialLLMConfig:
+def planned_config(recipe: Recipe) -> SpatialLLMConfig:
+    """Return the configuration of a recipe's model, for which no tokenizer is fetched."""
     plain: dict[str, Any] = dict(recipe.model)
     words = plain['text_config'].get('vocab_size') if recipe.pretrained.text else None
     size = build_tokenizer().get_vocab_size() if words is None else words + len(MARKS)

@@ -1,0 +1,164 @@
+"""What exporting a recipe's model takes, told without its weights: files, cache and memory.
+
+The decoder's graph is the one that an export writes, with the weights left out; of the vision half
+the weights that the image's tokens depend on are counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import onnx
+import torch
+from onnx import TensorProto
+
+from spatialllm_ros.deploy.bundle_export import FILES, ExportSettings, vision_parts
+from spatialllm_ros.deploy.decoder_graph import decoder_graph, decoder_heads
+from spatialllm_ros.deploy.weight_only import block_of, product_weights
+from spatialllm_ros.deploy.weight_storage import INSIDE_BYTES, Values, WeightStore
+from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.geometry import CAMERA_FEATURES
+from spatialllm_ros.learning.plan import planned_config
+from spatialllm_ros.learning.recipe import Recipe
+from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
+from spatialllm_ros.runtime.bundle import DECODER, EMBEDDINGS, VISION
+
+PRECISIONS = ('float32', 'float16', 'int8', 'int4')
+CACHE_BYTES = 4
+"""Caches are float32 in every precision."""
+LIBRARIES_BYTES = 6 * 10**8
+DECODER_COPIES_BYTES = 10
+"""Per value of the largest product while it is written: float16, float32 and its transpose."""
+VISION_COPIES_BYTES = 12
+"""Per weight of the vision half: the model's, the exporter's and the checking session's."""
+FOOTNOTE = (
+    'Without the tokenizer. int8 and int4 are made of float32, and have its vision graph. '
+    'Memory is an estimate, beside\nmapped files, which give way: a large decoder is written '
+    'weight by weight.'
+)
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """Sizes in bytes.
+
+    Attributes:
+        files: of each file, by precision; weights for training are beside float32 alone.
+        cache_per_token: keys and values of one position.
+        memory: at the most, while exporting.
+    """
+
+    name: str
+    context: int
+    files: dict[str, dict[str, int]]
+    cache_per_token: int
+    memory: int
+
+    def table(self) -> str:
+        """Return the plan to print."""
+        lines = [f'recipe {self.name}', '', f'{"MB":22s}' + _row(PRECISIONS)]
+        for file, sizes in self.files.items():
+            lines.append(f'{file:22s}' + _row([_megabytes(sizes, kind) for kind in PRECISIONS]))
+            if max(sizes.values()) > INSIDE_BYTES and file.endswith('.onnx'):
+                lines[-1] += '   float32 weights in a data file'
+        totals = {
+            kind: sum(sizes.get(kind, 0) for sizes in self.files.values()) for kind in PRECISIONS
+        }
+        lines.append(f'{"together":22s}' + _row([_megabytes(totals, kind) for kind in PRECISIONS]))
+        whole = self.cache_per_token * self.context / 2**20
+        lines += [
+            '',
+            f'cache      {self.cache_per_token / 1024:10,.1f} KiB a token, {whole:,.1f} MiB for a '
+            f'context of {self.context}',
+            f'exporting  {self.memory / 2**30:10,.1f} GiB of memory',
+        ]
+        return '\n'.join([*lines, '', FOOTNOTE])
+
+
+def plan_export(recipe: Recipe, settings: ExportSettings) -> ExportPlan:
+    """Build the recipe's model without weights, write its graph and count.
+
+    Raises:
+        ConfigError: the recipe's sizes make no model, or one that cannot be exported.
+    """
+    with torch.device('meta'):
+        model = SpatialLLMForConditionalGeneration(planned_config(recipe)).eval()
+    config = model.config.text_config
+    least = model.config.tokens_per_image + 2
+    if settings.context < least:
+        raise ConfigError(
+            f'expected a context of at least {least} positions for the image and a question, '
+            f'found {settings.context}; raise --context'
+        )
+    store = _SizesOnly()
+    graph = decoder_graph(model.language_model, settings.flavour, settings.context, store)
+    vision = _vision_values(model)
+    words = 2 * config.vocab_size * config.hidden_size
+    weights = 2 * sum(weight.numel() for weight in model.parameters())
+    heads = decoder_heads(config)
+    largest = max(prod(weight.dims) for weight in product_weights(graph))
+    return ExportPlan(
+        name=recipe.name,
+        context=settings.context,
+        files={
+            FILES[VISION]: {kind: (2 if kind == 'float16' else 4) * vision for kind in PRECISIONS},
+            FILES[DECODER]: {kind: _decoder_bytes(graph, kind) for kind in PRECISIONS},
+            FILES[EMBEDDINGS]: dict.fromkeys(PRECISIONS, words),
+            FILES['weights']: {'float32': weights},
+        },
+        cache_per_token=CACHE_BYTES * config.num_hidden_layers * 2 * heads.keys * heads.size,
+        memory=LIBRARIES_BYTES + DECODER_COPIES_BYTES * largest + VISION_COPIES_BYTES * vision,
+    )
+
+
+class _SizesOnly(WeightStore):
+    """Keeps the shapes of weights that have no values."""
+
+    def put(self, name: str, values: Values) -> onnx.TensorProto:
+        if isinstance(values, torch.Tensor):
+            return TensorProto(name=name, data_type=TensorProto.FLOAT, dims=values.shape)
+        return super().put(name, values)
+
+
+def _decoder_bytes(graph: onnx.ModelProto, precision: str) -> int:
+    """Return the size of a decoder with its weights, which are not in the graph."""
+    products = {weight.name for weight in product_weights(graph)}
+    size = graph.ByteSize()
+    for weight in graph.graph.initializer:
+        if weight.data_type == TensorProto.FLOAT and not weight.raw_data:
+            kind = precision if weight.name in products or precision == 'float16' else 'float32'
+            size += _weight_bytes(tuple(weight.dims), kind)
+    return size
+
+
+def _weight_bytes(shape: tuple[int, ...], precision: str) -> int:
+    values, rows, columns = prod(shape), shape[0], shape[-1]
+    block = block_of(rows)
+    if precision == 'int8':
+        return values + 4 * columns
+    if precision == 'int4' and block:
+        return values // 2 + 4 * values // block
+    return (2 if precision == 'float16' else 4) * values
+
+
+def _vision_values(model: Any) -> int:
+    """Return how many weights the image's tokens depend on; unused heads are not exported."""
+    config = model.config
+    cells = config.image_rows * config.image_columns
+    pixels = torch.empty(1, 3, config.image_height, config.image_width, device='meta')
+    camera = torch.empty(1, cells, len(CAMERA_FEATURES), device='meta')
+    weights = [weight for part in vision_parts(model) for weight in part.parameters()]
+    tokens = model.encode_image(pixels, camera)
+    gradients = torch.autograd.grad(tokens, weights, torch.empty_like(tokens), allow_unused=True)
+    pairs = zip(weights, gradients, strict=True)
+    return sum(weight.numel() for weight, gradient in pairs if gradient is not None)
+
+
+def _megabytes(sizes: dict[str, int], kind: str) -> str:
+    return f'{sizes[kind] / 1e6:,.1f}' if kind in sizes else '-'
+
+
+def _row(cells: Any) -> str:
+    return ''.join(f'{cell:>12s}' for cell in cells)
