@@ -41,7 +41,8 @@ class RoadmapRow:
 
     Attributes:
         asks_3d: whether instruction asks of 3D, and not of the flat image alone.
-        aligns_3d: whether alignment asks of 3D, and mentions are taught the state of objects.
+        aligns_3d: whether alignment asks of 3D, and mentions are taught the 3D state of objects;
+            where in the image these are, they are taught in every row.
         probing: what stage 0 teaches the encoder.
         is_mixed: whether a second encoder is mixed in.
         paper: what the paper reports of this step.
@@ -109,7 +110,7 @@ def row_recipe(base: Recipe, row: RoadmapRow, seed: int) -> Recipe:
     stages = {
         name: replace(
             stage, loop=replace(stage.loop, seed=seed), types=asked[name],
-            grounding=row.aligns_3d, probing=row.probing,
+            grounding='3d' if row.aligns_3d else '2d', probing=row.probing,
         )
         for name, stage in base.stages.items()
     }  # fmt: skip

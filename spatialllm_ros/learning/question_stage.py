@@ -39,7 +39,7 @@ class QuestionStage(nn.Module):
         self.model = model
         self.positions: torch.Tensor
         self.train_vision = config.train_vision
-        self.has_grounding, self.probing = config.grounding, config.probing
+        self.grounding, self.probing = config.grounding, config.probing
         self.heads = GroundingHeads(model.config.text_config.hidden_size)
         self.probe = DenseProbe(sum(part.hidden_size for part in model.config.vision_configs))
         positions = token_positions(model.config.image_rows, model.config.image_columns)
@@ -48,7 +48,7 @@ class QuestionStage(nn.Module):
         model.vision_towers.requires_grad_(config.train_vision)
         model.language_model.requires_grad_(config.train_decoder)
         # Several processes wait for the gradient of every parameter that has one.
-        self.heads.requires_grad_(config.grounding)
+        self.heads.requires_grad_(config.grounding == '3d')
         self.probe.requires_grad_(config.train_vision)
         if not torch.cuda.is_available():
             model.language_model.set_attn_implementation(PLAIN_ATTENTION)
@@ -102,10 +102,14 @@ class QuestionStage(nn.Module):
         states = self.states(features, batch)
         losses = {'answer': self._answer_loss(states[-1], batch)}
         losses['total'] = losses['answer']
-        if self.has_grounding:
-            own = self._grounding(states, batch)
-            grounded = POINTER_WEIGHT * own['pointer'] + own['object'] + own['number']
-            losses |= {**own, 'total': losses['total'] + grounded}
+        if self.grounding != 'none':
+            mentions = mentions_of(batch)
+            pointed = self.pointed(states, batch, mentions)
+            losses['pointer'] = grounding.pointer_loss(pointed, mentions)
+            losses['total'] = losses['total'] + POINTER_WEIGHT * losses['pointer']
+        if self.grounding == '3d':
+            own = self._read_3d(states, batch, mentions)
+            losses |= {**own, 'total': losses['total'] + own['object'] + own['number']}
         if self.train_vision:
             truth = dense_truth(batch['shares'], batch['labels'], batch['targets'], self.positions)
             losses['probing'] = probing_loss(
@@ -139,17 +143,15 @@ class QuestionStage(nn.Module):
         weights = lengths[own].float().rsqrt()
         return (losses * weights).sum() / weights.sum()
 
-    def _grounding(
-        self, states: tuple[torch.Tensor, ...], batch: Batch
+    def _read_3d(
+        self, states: tuple[torch.Tensor, ...], batch: Batch, mentions: Mentions
     ) -> dict[str, torch.Tensor]:
-        mentions = mentions_of(batch)
         read = self.heads.objects(
             states[grounding.POINTER_LAYER + 1][mentions.view, self.prefix + mentions.at]
         )
         marks = states[-1][batch['view'], self.prefix + batch['answer_at']]
         numbers = self.heads.answer_numbers(marks, batch['types'])
         return {
-            'pointer': grounding.pointer_loss(self.pointed(states, batch, mentions), mentions),
             'object': grounding.object_loss(read.float(), mentions),
             'number': grounding.number_loss(numbers.float(), batch['numbers']),
         }

@@ -17,6 +17,7 @@ from spatialllm_ros.questions import QUESTION_TYPES
 RECIPE_KEYS = {'name', 'seed', 'model', 'data', 'stages', 'start', 'pretrained'}
 STAGE_NAMES = ('encoder', 'alignment', 'instruction')
 PROBING = ('3d', '2d')
+GROUNDING = ('3d', '2d', 'none')
 MIXED_KEYS = {f.name for f in fields(MixedSource)}
 MIXED_NEEDED = MIXED_KEYS - {'tokens'}
 LORA_KEYS = {f.name for f in fields(Lora)}
@@ -54,7 +55,8 @@ class StageConfig:
         compile: compile the decoder's layers, which needs a C++ compiler.
         lora: low-rank adapters that learn in place of the decoder's own weights.
         types: question types that are asked; none for those of the stage.
-        grounding: teach where mentions point, and the 3D state of what they name.
+        grounding: what mentions are taught: ``2d`` where they point, ``3d`` also the 3D state of
+            what they name and the numbers behind answers; ``none``: answers alone teach.
         probing: what the backbones are taught token by token: ``3d``, or ``2d`` for what a flat
             image tells (what is where in it, and its colour).
     """
@@ -68,7 +70,7 @@ class StageConfig:
     compile: bool = False
     lora: Lora | None = None
     types: tuple[str, ...] = ()
-    grounding: bool = True
+    grounding: str = '3d'
     probing: str = '3d'
 
 
@@ -168,14 +170,15 @@ def _stage(plain: dict[str, Any], loop_keys: set[str], seed: int) -> StageConfig
 
 
 def _check_words(stage: Any, name: str, problems: list[str]) -> None:
-    """Note question types and ways of probing that there are not."""
+    """Note question types and ways of teaching that there are not."""
     if not isinstance(stage, dict):
         return
     for found in stage.get('types', ()):
         if found not in QUESTION_TYPES:
             problems.append(f'unknown question type {found!r} under stages.{name}.types')
-    if stage.get('probing', PROBING[0]) not in PROBING:
-        problems.append(f'expected stages.{name}.probing of {PROBING}, found {stage["probing"]!r}')
+    for key, known in (('probing', PROBING), ('grounding', GROUNDING)):
+        if stage.get(key, known[0]) not in known:
+            problems.append(f'expected stages.{name}.{key} of {known}, found {stage[key]!r}')
 
 
 def _check_mixed(source: Any, where: str, problems: list[str]) -> None:

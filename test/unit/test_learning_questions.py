@@ -257,11 +257,16 @@ def test_trained_vision_adds_the_probing_loss(stage, batch):
 
 
 def test_without_grounding_only_the_answers_teach(stage, batch):
-    plain = QuestionStage(stage.model, stage_config(grounding=False))
+    plain = QuestionStage(stage.model, stage_config(grounding='none'))
     losses = plain(batch)
     assert set(losses) == {'answer', 'total'}
     assert losses['total'] == losses['answer']
     assert not any(parameter.requires_grad for parameter in plain.heads.parameters())
+    flat = QuestionStage(stage.model, stage_config(grounding='2d'))
+    losses = flat(batch)
+    assert set(losses) == {'answer', 'pointer', 'total'}
+    assert losses['total'] > losses['answer']
+    assert not any(parameter.requires_grad for parameter in flat.heads.parameters())
     QuestionStage(stage.model, stage_config())  # as it was
 
 

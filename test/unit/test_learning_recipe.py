@@ -56,3 +56,9 @@ def test_mixed_data_without_a_path_or_a_weight_are_named(tmp_path):
 def test_unknown_choices_are_named(tmp_path, key):
     with pytest.raises(ConfigError, match=f"expected {key} to be one of .*found 'some'"):
         recipe(tmp_path, **{key: 'some'})
+
+
+@pytest.mark.parametrize('key', ['probing', 'grounding'])
+def test_unknown_ways_of_teaching_are_named(tmp_path, key):
+    with pytest.raises(ConfigError, match=rf"stages\.instruction\.{key} of .*found '4d'"):
+        recipe(tmp_path, **{key: '4d'})

@@ -30,7 +30,8 @@ def test_without_3d_data_only_the_flat_image_is_asked_about():
     assert flat.stages['instruction'].types == FLAT_TYPES
     assert not set(FLAT_TYPES) & set(TWELVE)
     assert not any(recipe.stages['instruction'].types for recipe in others)
-    assert [r.stages['instruction'].grounding for r in others] == [False, True, True, True]
+    assert flat.stages['instruction'].grounding == '2d'
+    assert [r.stages['instruction'].grounding for r in others] == ['2d', '3d', '3d', '3d']
     assert [r.stages['encoder'].probing for r in others] == ['2d', '2d', '3d', '3d']
 
 
