@@ -28,6 +28,9 @@ class _WideVision(SpatialLLMForConditionalGeneration):
     }  # fmt: skip
 
 
+_WideVision.__name__ = SpatialLLMForConditionalGeneration.__name__  # it goes into config.json
+
+
 def load_checkpoint(folder: Path, as_stored: bool = False) -> SpatialLLMForConditionalGeneration:
     """Open a SpatialLLM in float32; a bundle, which holds its weights too, is one as well.
 

@@ -86,6 +86,8 @@ def test_bundle_opens_as_a_checkpoint_of_its_own(checkpoint, bundle):
     trained, shipped = load_checkpoint(checkpoint), load_checkpoint(bundle)
     assert shipped.dtype == torch.float32
     assert not shipped.training
+    written = json.loads((bundle / 'config.json').read_text())
+    assert written['architectures'] == ['SpatialLLMForConditionalGeneration']
     weights = dict(trained.named_parameters())
     for name, weight in shipped.named_parameters():
         assert torch.equal(weight, weights[name].half().float()), name
