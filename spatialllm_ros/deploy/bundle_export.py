@@ -105,9 +105,10 @@ def export_bundle(
 
     Raises:
         ConfigError: the model or the tokenizer is of a kind that cannot be exported, the folder
-            holds something else than a bundle, or the disk is too small.
+            holds something else than a bundle, or disk or context are too small.
     """
     tokens = _special_tokens(tokenizer)
+    check_context(model.config, settings.context)
     model.eval()
     is_large = decoder_bytes(model.language_model) > settings.inside_bytes
     with replaced_bundle(folder) as made:
@@ -143,6 +144,20 @@ def bundle_bytes(model: Any) -> int:
     weights = sum(weight.numel() for weight in model.parameters())
     words = language_model.get_input_embeddings().weight.numel()
     return decoder_bytes(language_model) + 4 * vision + 2 * weights + 2 * words
+
+
+def check_context(config: Any, context: int) -> None:
+    """Refuse a cache that holds no question behind the image.
+
+    Raises:
+        ConfigError: says how much the least is.
+    """
+    least = config.tokens_per_image + 2
+    if context < least:
+        raise ConfigError(
+            f'expected a context of at least {least} positions for the image and a question, '
+            f'found {context}; raise --context'
+        )
 
 
 def check_disk(folder: Path, needed: int) -> None:

@@ -14,11 +14,15 @@ import onnx
 import torch
 from onnx import TensorProto
 
-from spatialllm_ros.deploy.bundle_export import FILES, ExportSettings, vision_parts
+from spatialllm_ros.deploy.bundle_export import (
+    FILES,
+    ExportSettings,
+    check_context,
+    vision_parts,
+)
 from spatialllm_ros.deploy.decoder_graph import decoder_graph, decoder_heads
 from spatialllm_ros.deploy.weight_only import block_of, product_weights
 from spatialllm_ros.deploy.weight_storage import INSIDE_BYTES, Values, WeightStore
-from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.geometry import CAMERA_FEATURES
 from spatialllm_ros.learning.plan import planned_config
 from spatialllm_ros.learning.recipe import Recipe
@@ -86,12 +90,7 @@ def plan_export(recipe: Recipe, settings: ExportSettings) -> ExportPlan:
     with torch.device('meta'):
         model = SpatialLLMForConditionalGeneration(planned_config(recipe)).eval()
     config = model.config.text_config
-    least = model.config.tokens_per_image + 2
-    if settings.context < least:
-        raise ConfigError(
-            f'expected a context of at least {least} positions for the image and a question, '
-            f'found {settings.context}; raise --context'
-        )
+    check_context(model.config, settings.context)
     store = _SizesOnly()
     graph = decoder_graph(model.language_model, settings.flavour, settings.context, store)
     vision = _vision_values(model)

@@ -299,3 +299,8 @@ def test_too_small_a_disk_is_told_before_anything_is_written(tokenizer, tmp_path
     with pytest.raises(ConfigError, match=r'GiB of free disk .* make room'):
         export_bundle(make_model(), tokenizer, tmp_path / 'bundle')
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_context_without_room_for_a_question_is_refused(tokenizer, tmp_path):
+    with pytest.raises(ConfigError, match='at least 14 positions'):
+        export_bundle(make_model(), tokenizer, tmp_path / 'bundle', ExportSettings(context=13))
