@@ -172,10 +172,13 @@ def _case(bundle: Bundle, world: AskedWorld) -> ParityCase:
     """Return a real image and as many of its questions as fit together, up to the batch."""
     manifest = bundle.manifest
     builder = PromptBuilder(manifest, Tokenizer(bundle.path(TOKENIZER)))
-    prompts = {
-        n: builder.build(Query(record.question)) for n, record in enumerate(world.records[:BATCH])
-    }
-    questions = [prompts[n].question for n in builder.in_passes(prompts)[0]]
+    questions: list[Sequence[int]] = []
+    room = manifest.decoder.context - 1 - manifest.image.tokens
+    for record in world.records[:BATCH]:
+        question = builder.build(Query(record.question)).question
+        room -= len(question) + WORDS
+        if room >= 0:
+            questions.append(question)
     # Which words are written does not matter here, so that those of a question will do.
     words = questions[0][:WORDS]
     inputs = vision_inputs(world.frame, manifest.image)

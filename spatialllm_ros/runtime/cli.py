@@ -39,10 +39,17 @@ def _verify(arguments: Sequence[str]) -> int:
     return verify_command.main(arguments)
 
 
+def _bench(arguments: Sequence[str]) -> int:
+    with _packages('bundles are timed', 'run `pip install -r requirements/run.txt`'):
+        from spatialllm_ros.evaluation import bench_command  # noqa: PLC0415
+    return bench_command.main(arguments)
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     'ask': ask_command.main,
     'build-engine': _build_engine,
     'verify': _verify,
+    'bench': _bench,
 }
 """Every command by name: takes its arguments, returns the exit status."""
 

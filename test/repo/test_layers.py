@@ -49,7 +49,7 @@ LAYERS = {
     'questions/*.py': TRUTH,
     'runtime/engines/tensorrt*.py': RUNTIME | {'tensorrt'},
     'runtime/engines/torch*.py': RUNTIME | {'deploy', 'torch'},  # deploy opens the weights
-    'runtime/cli.py': RUNTIME | {'deploy'},  # build-engine, imported when it is asked for
+    'runtime/cli.py': RUNTIME | {'deploy', 'evaluation'},  # imported when they are asked for
     'runtime/**/*.py': RUNTIME,
     'node/*.py': NODE,
     'demo/*.py': NODE | TRUTH | RUNTIME | {'demo', 'evaluation'},

@@ -1,0 +1,214 @@
+"""Every engine and precision that runs here, side by side: speed, memory, share of the limits.
+
+Contestants take turns on the same worlds, so that a busy machine slows all of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle, islice
+
+import numpy as np
+from tqdm import tqdm
+
+from spatialllm_ros.errors import ConfigError, SpatialLLMError
+from spatialllm_ros.evaluation.asked_worlds import AskedWorld, asked_worlds, seeds_from
+from spatialllm_ros.evaluation.contestants import (
+    ANSWER,
+    ANSWERS_8,
+    BATCHES,
+    ENCODE,
+    PREFIX,
+    QUESTION,
+    Contestant,
+    Generate,
+    RunTime,
+    Samples,
+    decode,
+    decoder_bytes,
+)
+from spatialllm_ros.evaluation.machine_limits import LimitProbe, MachineLimits, processor_name
+from spatialllm_ros.evaluation.resident_memory import resident_bytes
+from spatialllm_ros.runtime.bundle import Bundle
+from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS
+
+WORLDS = 4
+"""Asked about in turn."""
+
+
+@dataclass(frozen=True)
+class BenchRow:
+    """Of one contestant: medians in seconds; None where it has no such step.
+
+    Attributes:
+        resident_bytes: what loading it and a first turn added to this process.
+        encode_s: the vision graph, once per frame.
+        prefix_s: reading the image's tokens, once per frame.
+        question_s: reading a question behind them.
+        step_s: writing one word for each of so many questions (a number as text, as in JSON).
+        answer_s, answer_p95_s: from a question to its answer, on a seen frame if the contestant
+            can keep one.
+        answers_8_s: eight questions on a seen frame together.
+        bandwidth_share: of the time of a word for one question, what reading the decoder's weights
+            once would take at the machine's limit. Above 1 where they fit into its caches.
+        arithmetic_share: of the time of the prefix, what its products with weights would take at
+            the limit of float32.
+    """
+
+    bundle: str
+    precision: str
+    flavour: str
+    engine: str
+    resident_bytes: int
+    encode_s: float | None
+    prefix_s: float | None
+    question_s: float | None
+    step_s: dict[str, float]
+    answer_s: float
+    answer_p95_s: float
+    answers_8_s: float | None
+    bandwidth_share: float | None
+    arithmetic_share: float | None
+
+    @property
+    def tokens_per_s(self) -> dict[int, float]:
+        """Words per second of all questions of a batch, by its size."""
+        return {int(batch): int(batch) / step_s for batch, step_s in self.step_s.items()}
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """What was measured, on what, and what could not be.
+
+    Attributes:
+        load_before: processes that wanted to run, in the mean of the last minute.
+        off: in words, what does not run here, and why.
+    """
+
+    processor: str
+    cores: int
+    load_before: float
+    rounds: int
+    limits: MachineLimits
+    rows: list[BenchRow]
+    off: list[str]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    contestant: Contestant
+    resident_bytes: int
+    samples: Samples
+
+
+def run_bench(
+    bundles: Sequence[Bundle], engines: Sequence[str], rounds: int, threads: int
+) -> BenchResult:
+    """Time bundles of one model in engines.
+
+    Args:
+        bundles: the first one's weights are those of ``generate``.
+        engines: names of ``engines.ENGINES``; what cannot be loaded here is left out.
+        rounds: how often each contestant has its turn; one more comes first, uncounted.
+        threads: of each computation on the CPU.
+
+    Raises:
+        ConfigError: no round.
+        SpatialLLMError: nothing at all runs here, or there is no OpenGL to draw with.
+    """
+    if rounds < 1 or threads < 1:
+        raise ConfigError(
+            f'expected at least one round and one thread, found {rounds} and {threads}'
+        )
+    load_before = os.getloadavg()[0]
+    worlds = bench_worlds(bundles[0])
+    off: list[str] = []
+    loaded = list(_load_all(bundles, engines, threads, worlds[0], off))
+    if not loaded:
+        raise ConfigError('expected an engine that runs here, found none: ' + '; '.join(off))
+    probe = LimitProbe(threads)
+    for world in tqdm(islice(cycle(worlds), rounds), total=rounds, unit='round'):
+        probe.sample()
+        for item in loaded:
+            for name, seconds in item.contestant.turn(world).items():
+                item.samples[name] += seconds
+    limits = probe.best()
+    contestants = [item.contestant for item in loaded]
+    weights = sum(one.decoder_weights for one in contestants if isinstance(one, Generate))
+    return BenchResult(
+        processor=processor_name(),
+        cores=os.cpu_count() or 1,
+        load_before=load_before,
+        rounds=rounds,
+        limits=limits,
+        rows=[_row(item, limits, weights) for item in loaded],
+        off=off,
+    )
+
+
+def bench_worlds(bundle: Bundle) -> list[AskedWorld]:
+    """Return the first held-out worlds that there is something to ask about."""
+    image = bundle.manifest.image
+    seeds = seeds_from(HELD_OUT_SEEDS.start, 10 * WORLDS, HELD_OUT_SEEDS)
+    worlds = asked_worlds(seeds, (image.width_px, image.height_px))
+    return list(islice((world for world in worlds if world.records), WORLDS))
+
+
+def _load_all(
+    bundles: Sequence[Bundle],
+    engines: Sequence[str],
+    threads: int,
+    world: AskedWorld,
+    off: list[str],
+) -> Iterator[_Loaded]:
+    """Yield what runs here; say of the rest why it does not."""
+    makers: dict[str, Callable[[], Contestant]] = {
+        f'{bundle.manifest.name} in {engine}': partial(RunTime, bundle, engine, threads)
+        for bundle in bundles
+        for engine in engines
+    }
+    makers[f'generate with the weights of {bundles[0].manifest.name}'] = partial(
+        Generate, bundles[0], threads
+    )
+    for what, make in makers.items():
+        before = resident_bytes()
+        try:
+            contestant = make()
+            contestant.turn(world)
+        except SpatialLLMError as error:
+            off.append(f'{what}: {error}')
+        else:
+            yield _Loaded(contestant, resident_bytes() - before, defaultdict(list))
+
+
+def _row(item: _Loaded, limits: MachineLimits, weights: int) -> BenchRow:
+    bundle = item.contestant.bundle
+    manifest, samples = bundle.manifest, item.samples
+    medians = {name: float(np.median(seconds)) for name, seconds in samples.items()}
+    word_s, prefix_s = medians.get(decode(1)), medians.get(PREFIX)
+    read_s = decoder_bytes(bundle) / limits.bandwidth_bytes_per_s
+    products = 2 * weights * (1 + manifest.image.tokens)
+    return BenchRow(
+        bundle=manifest.name,
+        precision=manifest.decoder.precision,
+        flavour=manifest.decoder.flavour,
+        engine=item.contestant.name,
+        resident_bytes=item.resident_bytes,
+        encode_s=medians.get(ENCODE),
+        prefix_s=prefix_s,
+        question_s=medians.get(QUESTION),
+        step_s={str(n): medians[decode(n)] for n in BATCHES if decode(n) in medians},
+        answer_s=medians[ANSWER],
+        answer_p95_s=float(np.percentile(samples[ANSWER], 95)),
+        answers_8_s=medians.get(ANSWERS_8),
+        bandwidth_share=read_s / word_s if word_s else None,
+        arithmetic_share=(
+            products / limits.arithmetic_per_s / prefix_s
+            if products and prefix_s and limits.arithmetic_per_s
+            else None
+        ),
+    )
