@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from spatialllm_ros.geometry import guessed_camera
@@ -17,15 +16,11 @@ from spatialllm_ros.node.gravity import UpSource
 from spatialllm_ros.node.image_converter import image_converter
 from spatialllm_ros.node.messages import nanoseconds
 from spatialllm_ros.node.parameters import CameraParameters, NodeParameters
+from spatialllm_ros.node.quality_of_service import Describe, subscribe_newest
 from spatialllm_ros.runtime.camera_info import CameraReading, read_camera
 from spatialllm_ros.runtime.frame_store import FrameStore
 from spatialllm_ros.runtime.image_conversion import Rgb, UnfitImageError, rgb_from_compressed
 from spatialllm_ros.schema import CameraModel, Frame
-
-NEWEST_ONLY = QoSProfile(
-    depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
-)
-"""Sensor data; an image that was not taken before the next one came is of no use."""
 
 WARNING_PERIOD_S = 1.0
 
@@ -81,6 +76,8 @@ class CameraInput:
             frames: takes the good ones and counts the others.
         """
         self.remark = ''
+        self._mismatch: Describe | None = None
+        self._told = ''
         self._node, self._camera, self._up, self._frames = node, camera, up, frames
         # A logger of its own, so that each camera has its own second between warnings.
         self._logger = node.get_logger().get_child(camera.name)
@@ -89,25 +86,45 @@ class CameraInput:
         self._convert = convert
 
     def open(self) -> None:
-        """Subscribe to images and intrinsics."""
+        """Subscribe to images and intrinsics.
+
+        Raises:
+            ConfigError: the parameters ask for a quality of service that cannot be.
+        """
         kind = Image if self._camera.transport == 'raw' else CompressedImage
-        subscribe = self._node.create_subscription
-        self._subscriptions = [
-            subscribe(CameraInfo, info_topic(self._camera), self._on_info, NEWEST_ONLY),
-            subscribe(kind, image_topic(self._camera), self._on_image, NEWEST_ONLY),
-        ]
+        self._subscribe(CameraInfo, info_topic(self._camera), self._on_info)
+        self._subscribe(kind, image_topic(self._camera), self._on_image)
+
+    def problem(self) -> str:
+        """Return what a person should know of the camera; empty where all is well."""
+        if self._mismatch is None:
+            return self.remark
+        mismatch = self._mismatch()
+        if mismatch != self._told:
+            self._told = mismatch
+            self._logger.warning(mismatch)
+        return mismatch
 
     def close(self) -> None:
         """End the subscriptions; the intrinsics are forgotten, the counts are not."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
-        self._info = None
+        self._info, self._mismatch = None, None
+
+    def _subscribe(self, kind: Any, topic: str, take: Callable[[Any], None]) -> None:
+        self._subscriptions.append(
+            subscribe_newest(self._node, kind, topic, take, self._on_mismatch)
+        )
+
+    def _on_mismatch(self, mismatch: Describe) -> None:
+        self._mismatch = mismatch
 
     def _on_info(self, info: CameraInfo) -> None:
         self._info = info
 
     def _on_image(self, message: Image | CompressedImage) -> None:
+        self._mismatch = None  # somebody else publishes, too
         try:
             rgb = self._convert(message)
         except UnfitImageError as error:

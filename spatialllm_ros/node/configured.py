@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -9,20 +10,29 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
-from spatialllm_ros.errors import AnswerParseError, ConfigError
+from spatialllm_ros.errors import AnswerParseError, ConfigError, SpatialLLMError
 from spatialllm_ros.geometry import guessed_camera
-from spatialllm_ros.node.annotation_topics import Pictures
 from spatialllm_ros.node.annotation_topics import Pictures
 from spatialllm_ros.node.ask_interfaces import AskInterfaces
 from spatialllm_ros.node.asking import Asker
 from spatialllm_ros.node.camera_input import CameraInput, converter
-from spatialllm_ros.node.diagnostics import camera_status, model_status
+from spatialllm_ros.node.diagnostics import (
+    GrowthRates,
+    camera_status,
+    latency_values,
+    model_status,
+    watch_status,
+)
 from spatialllm_ros.node.gravity import up_source
 from spatialllm_ros.node.parameters import NodeParameters
 from spatialllm_ros.node.transforms import Transforms
+from spatialllm_ros.node.watch_file import load_watches
+from spatialllm_ros.node.watching import Watches, steadiness
+from spatialllm_ros.runtime.answering import Outcome
 from spatialllm_ros.runtime.frame_store import FrameStore
 from spatialllm_ros.runtime.scheduler import Rates, Scheduler, SchedulerSettings
 from spatialllm_ros.runtime.session import SpatialSession
+from spatialllm_ros.runtime.watches import Watch
 from spatialllm_ros.schema import Frame, Query
 
 SessionLoader = Callable[[NodeParameters], SpatialSession]
@@ -76,15 +86,19 @@ class Configured:
             ConfigError: something a parameter asks for is not installed.
         """
         self._node, self._parameters = node, parameters
+        self._rates = GrowthRates()
         self._session = load(parameters)
         self._frames = FrameStore(
             parameters.camera_names,
             parameters.max_frame_age_s,
             now_ns=lambda: int(node.get_clock().now().nanoseconds),
         )
-        self._scheduler = Scheduler(self._session, self._frames, scheduler_settings(parameters))
-        self._pictures = Pictures(node)
-        self._scheduler.add_listener(self._pictures.show)
+        self._scheduler = Scheduler(
+            self._session,
+            self._frames,
+            scheduler_settings(parameters),
+            on_watch=self._on_watch,
+        )
         converters = {camera.name: converter(camera, parameters) for camera in parameters.cameras}
         self._transforms = listen_to_tf(node)
         ups = {camera.name: up_source(camera, self._transforms) for camera in parameters.cameras}
@@ -96,8 +110,10 @@ class Configured:
         }
         self._asker = Asker(node, self._scheduler, self._frames, ups)
         self._interfaces = AskInterfaces(node, self._asker, self._transforms)
+        self._watches = Watches(node, self._scheduler.watch, ups, steadiness(parameters))
         self._pictures = Pictures(node)
         self._scheduler.add_listener(self._pictures.show)
+        self._watch_from_file(parameters.watches_file)
 
     @property
     def engine_name(self) -> str:
@@ -110,10 +126,18 @@ class Configured:
         return self._asker.open
 
     def activate(self) -> None:
-        """Read the cameras and answer questions."""
+        """Read the cameras and answer questions.
+
+        Raises:
+            ConfigError: the quality of service asked for a camera cannot be.
+        """
         self._scheduler.start()
-        for camera in self._cameras.values():
-            camera.open()
+        try:
+            for camera in self._cameras.values():
+                camera.open()
+        except ConfigError:
+            self.deactivate()
+            raise
 
     def deactivate(self) -> None:
         """Stop to read the cameras and end every question as cancelled."""
@@ -124,22 +148,49 @@ class Configured:
     def close(self) -> None:
         """Withdraw the interfaces; to be called after ``deactivate``."""
         self._interfaces.close()
-        self._pictures.close()
+        self._watches.close()
         self._pictures.close()
         if self._transforms is not None:
             self._transforms.close()
 
+    def _on_watch(self, watch: Watch, outcome: Outcome) -> None:
+        self._watches.hear(watch, outcome)
+
+    def _watch_from_file(self, path: str) -> None:
+        if not path:
+            return
+        try:
+            self._watches.set(load_watches(path))
+        except SpatialLLMError as error:
+            self.close()
+            raise ConfigError(f'watches_file: {error}') from error
+
     def statuses(self, state: str) -> list[DiagnosticStatus]:
         """Return what ``/diagnostics`` is told while the node is in a state."""
+        name = self._node.get_name()
         values = {
             'bundle': self._parameters.bundle,
             'engine': self.engine_name,
+            'precision': self._session.precision,
             'questions waiting': self._scheduler.waiting,
+            **latency_values(self._asker.latencies_s),
         }
-        name = self._node.get_name()
-        model = model_status(name, state, values, self._asker.replies)
-        cameras = [
-            camera_status(name, camera, self._frames.counts(camera), reader.remark)
-            for camera, reader in self._cameras.items()
+        return [
+            model_status(name, state, values, self._asker.replies),
+            *(self._camera_status(name, camera) for camera in self._cameras),
+            watch_status(name, self._watches.values()),
         ]
-        return [model, *cameras]
+
+    def _camera_status(self, node_name: str, camera: str) -> DiagnosticStatus:
+        counts, age_s = self._frames.counts(camera), self._frames.newest_age_s(camera)
+        problems = [self._cameras[camera].problem()]
+        if self._frames.max_frame_age_s < age_s < math.inf:
+            problems.insert(0, f'the newest image is {age_s:.1f} s old')
+        rates_hz = {
+            'received': self._rates.per_second(f'{camera} received', counts.received),
+            'used': self._rates.per_second(f'{camera} used', counts.used),
+        }
+        values = {f'frames {name} (Hz)': f'{rate_hz:.1f}' for name, rate_hz in rates_hz.items()}
+        if age_s < math.inf:
+            values['age of the newest frame (s)'] = f'{age_s:.3f}'
+        return camera_status(node_name, camera, counts, values, '; '.join(filter(None, problems)))

@@ -1,9 +1,11 @@
-"""What the node tells on ``/diagnostics``: one status for the model and one per camera."""
+"""What the node tells on ``/diagnostics``: of the model, of each camera, of standing questions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
@@ -11,10 +13,27 @@ from std_msgs.msg import Header
 from spatialllm_ros.node.messages import StatusCode
 from spatialllm_ros.runtime.frame_store import FrameCounts
 
+PERCENTILES = (50, 95, 99)
+
 
 def diagnostic_array(stamp: Time, statuses: list[DiagnosticStatus]) -> DiagnosticArray:
     """Return statuses as one message."""
     return DiagnosticArray(header=Header(stamp=stamp), status=statuses)
+
+
+class GrowthRates:
+    """How fast counters grow, from one look to the next."""
+
+    def __init__(self) -> None:
+        """Start without a look."""
+        self._last: dict[str, tuple[float, int]] = {}
+
+    def per_second(self, name: str, count: int) -> float:
+        """Return how fast a counter has grown since it was last looked at; at first 0."""
+        now_s = time.monotonic()
+        then_s, then_count = self._last.get(name, (now_s, count))
+        self._last[name] = now_s, count
+        return (count - then_count) / (now_s - then_s) if now_s > then_s else 0.0
 
 
 def model_status(
@@ -38,8 +57,19 @@ def model_status(
     )
 
 
+def latency_values(latencies_s: Sequence[float]) -> dict[str, str]:
+    """Return percentiles of how long answers took; nothing before the first answer."""
+    if not latencies_s:
+        return {}
+    percentiles_s = np.percentile(latencies_s, PERCENTILES)
+    return {
+        f'latency of {percent} % of the last {len(latencies_s)} answers (s)': f'{latency_s:.3f}'
+        for percent, latency_s in zip(PERCENTILES, percentiles_s, strict=True)
+    }
+
+
 def camera_status(
-    node_name: str, camera: str, counts: FrameCounts, remark: str
+    node_name: str, camera: str, counts: FrameCounts, values: Mapping[str, object], remark: str
 ) -> DiagnosticStatus:
     """Say what became of a camera's frames.
 
@@ -47,10 +77,11 @@ def camera_status(
         node_name: begins the status's name.
         camera: the camera's name.
         counts: its frames so far.
-        remark: what a person should know of its intrinsics; empty where all is well.
+        values: rates, ages and whatever else is known, by name.
+        remark: what a person should know of it; empty where all is well.
     """
-    problem = remark if counts.received else 'no image has arrived'
-    values = {
+    problem = remark or ('' if counts.received else 'no image has arrived')
+    frames = {
         'frames received': counts.received,
         'frames used': counts.used,
         'frames superseded': counts.superseded,
@@ -63,7 +94,23 @@ def camera_status(
         name=f'{node_name}: camera {camera}',
         message=problem or 'images arrive',
         hardware_id=camera,
-        values=_key_values(values),
+        values=_key_values({**frames, **values}),
+    )
+
+
+def watch_status(node_name: str, watches: Mapping[str, tuple[str, str]]) -> DiagnosticStatus:
+    """Say what came of the standing questions.
+
+    Args:
+        node_name: begins the status's name.
+        watches: by name, what came of it and its problem, which is empty where all is well.
+    """
+    problems = [f'{name}: {problem}' for name, (_, problem) in watches.items() if problem]
+    return DiagnosticStatus(
+        level=DiagnosticStatus.WARN if problems else DiagnosticStatus.OK,
+        name=f'{node_name}: watches',
+        message='; '.join(problems) or f'{len(watches)} standing questions',
+        values=_key_values({name: summary for name, (summary, _) in watches.items()}),
     )
 
 

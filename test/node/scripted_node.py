@@ -35,6 +35,7 @@ class ScriptedSession:
     """Stands in for SpatialSession and does what the question says."""
 
     engine_name = 'a script'
+    precision = 'scripted'
 
     def check(self, query):
         words = query.question.strip()
@@ -52,7 +53,8 @@ class ScriptedSession:
                 yield index, error
 
     def answer(self, encoded, request):
-        return self._say(encoded.frame, request.query, request.on_text, request.is_cancelled)
+        on_text = request.on_text or (lambda _: None)
+        return self._say(encoded.frame, request.query, on_text, request.is_cancelled)
 
     def _say(self, frame, query, on_text, is_cancelled):
         question = query.question
@@ -66,8 +68,7 @@ class ScriptedSession:
             raise UncalibratedCameraError('expected intrinsics, found a guess')
         text, meaning = self._meaning(question, query.options, frame)
         for end in range(1, len(text.split()) + 1):
-            if on_text:
-                on_text(' '.join(text.split()[:end]))
+            on_text(' '.join(text.split()[:end]))
         return Answer(
             text=text, confidence=0.5, stamp_ns=frame.stamp_ns, frame_id=frame.frame_id,
             camera_name=frame.camera_name, **meaning,
