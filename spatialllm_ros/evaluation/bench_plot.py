@@ -50,7 +50,11 @@ def _draw_answers(axis: Axes, rows: list[BenchRow]) -> None:
     axis.invert_yaxis()
     axis.set_xscale('log')
     axis.margins(x=0.15)
-    axis.set_xlabel('question to answer on a seen frame, ms: median, line to the 95th percentile')
+    axis.set_xlabel(
+        'question to answer, ms: median, line to the 95th percentile\n'
+        '(the run time on a frame that it has read; generate reads it for each question)',
+        fontsize=9,
+    )
     axis.spines[['top', 'right']].set_visible(False)
 
 
