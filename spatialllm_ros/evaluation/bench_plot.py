@@ -14,8 +14,6 @@ from spatialllm_ros.evaluation.bench import BenchResult, BenchRow
 from spatialllm_ros.evaluation.bench_report import label
 from spatialllm_ros.evaluation.contestants import BATCHES
 
-COLOURS = plt.get_cmap('tab10').colors
-
 
 def plot_bench(result: BenchResult, path: Path) -> None:
     """Draw latencies of answers on the left, words per second by batch on the right."""
@@ -38,7 +36,7 @@ def plot_bench(result: BenchResult, path: Path) -> None:
 def _draw_answers(axis: Axes, rows: list[BenchRow]) -> None:
     for place, row in enumerate(rows):
         median_ms, p95_ms = 1e3 * row.answer_s, 1e3 * row.answer_p95_s
-        axis.barh(place, median_ms, color=COLOURS[place % len(COLOURS)], height=0.6)
+        axis.barh(place, median_ms, color=f'C{place}', height=0.6)
         axis.plot([median_ms, p95_ms], [place, place], '|-', color='#222222', linewidth=1)
         axis.annotate(
             f'{median_ms:.1f}', (p95_ms, place), textcoords='offset points', xytext=(5, -3),
@@ -63,7 +61,7 @@ def _draw_rates(axis: Axes, rows: list[BenchRow]) -> None:
         rates = row.tokens_per_s
         axis.plot(
             list(rates), list(rates.values()), 'o-', markersize=4,
-            color=COLOURS[place % len(COLOURS)], label=label(row),
+            color=f'C{place}', label=label(row),
         )  # fmt: skip
     axis.set_xscale('log', base=2)
     axis.set_yscale('log')

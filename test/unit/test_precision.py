@@ -34,7 +34,6 @@ from spatialllm_ros.deploy.weight_only import (
 )
 from spatialllm_ros.errors import BundleError, ConfigError
 from spatialllm_ros.evaluation.asked_worlds import AskedWorld
-from spatialllm_ros.evaluation.decode_speed import compare_speeds
 from spatialllm_ros.evaluation.validation_accuracy import ValidationWorlds, accuracies
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
@@ -412,28 +411,3 @@ def test_impossible_settings_are_refused(bundles, tmp_path):
     with pytest.raises(ConfigError, match='first seed within 800000000'):
         quantise_bundle(folder, tmp_path / 'out', held_out)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_speeds_are_of_each_bundle_and_relative_to_the_first(half, bundles):
-    folders = [bundles['static24'].folder, half['static24'].folder, bundles['concat18'].folder]
-    found = compare_speeds(folders, rounds=2, words=3, threads=1)
-    assert [item.precision for item in found] == ['float32', 'float16', 'float32']
-    assert found[0].ratio == 1
-    for item in found:
-        assert item.prefix_s > 0
-        assert item.ratio == pytest.approx(item.tokens_per_s / found[0].tokens_per_s)
-
-
-@pytest.mark.parametrize(
-    ('chosen', 'wrong', 'message'),
-    [
-        (0, {}, 'found 0 and 1'),
-        (1, {'rounds': 0}, 'found 1 and 0'),
-        (1, {'words': 0}, 'expected 1 to 59 words'),
-        (1, {'words': 60}, 'found 60'),
-    ],
-)
-def test_nothing_to_measure_is_refused(bundles, chosen, wrong, message):
-    folders = [bundles['static24'].folder][:chosen]
-    with pytest.raises(ConfigError, match=message):
-        compare_speeds(folders, **{'rounds': 1, 'words': 1, 'threads': 1, **wrong})
