@@ -1,4 +1,4 @@
-"""What answers a benchmark's questions: a session, the same without the image, or chance."""
+"""What answers a benchmark's questions: a session, a server, both without the image, or chance."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from spatialllm_ros.errors import QuestionError, SpatialLLMError
 from spatialllm_ros.runtime.answering import Outcome, Request
+from spatialllm_ros.runtime.engines.remote_session import RemoteSession
 from spatialllm_ros.runtime.session import EncodedFrame, SpatialSession
 from spatialllm_ros.schema import Answer, AnswerKind, Frame, Query
 
@@ -63,6 +64,19 @@ class BlindAnswerer(SessionAnswerer):
     def _encode(self, frame: Frame) -> EncodedFrame:
         self._blind = self._blind or self._session.encode_blind(frame)
         return replace(self._blind, frame=frame)
+
+
+class RemoteAnswerer:
+    """A model on a server, with its image or without."""
+
+    def __init__(self, session: RemoteSession, is_blind: bool = False) -> None:
+        """Take the session; two answerers may share one."""
+        self._session, self._is_blind = session, is_blind
+
+    def __call__(self, frame: Frame, queries: Sequence[Query]) -> list[Outcome]:
+        """Ask; of given options the server takes one by itself."""
+        encode = self._session.encode_blind if self._is_blind else self._session.encode
+        return self._session.answer_batch(encode(frame), [Request(query) for query in queries])
 
 
 class RandomGuesser:

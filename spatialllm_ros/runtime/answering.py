@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,13 +117,8 @@ class AnswerWriter:
 
     def _finish_closed(self, choice: int) -> None:
         options = self._request.query.options
-        words = [option.strip().lower() for option in options]
         self._show(options[choice])
-        if set(words) == {'yes', 'no'}:
-            parsed = ParsedAnswer(AnswerKind.YES_NO, yes=words[choice] == 'yes')
-        else:
-            parsed = ParsedAnswer(AnswerKind.CHOICE)
-        self._end(self._answer(parsed, choice))
+        self._end(self._answer(parse_choice(options, choice), choice))
 
     def _finish_open(self) -> None:
         try:
@@ -138,22 +133,45 @@ class AnswerWriter:
         self.ended_s = time.perf_counter()
 
     def _answer(self, parsed: ParsedAnswer, choice: int | None = None) -> Answer:
-        frame, image = self._frame, self._manifest.image
-        canvas_px = (image.width_px, image.height_px)
-        place = parsed.place
-        return Answer(
-            text=self._text,
-            kind=parsed.kind,
-            confidence=math.exp(self._log_probability),
-            stamp_ns=frame.stamp_ns,
-            frame_id=frame.frame_id,
-            camera_name=frame.camera_name,
-            yes=parsed.yes,
-            choice=choice,
-            number=parsed.number,
-            unit=parsed.unit,
-            pose=None if place is None else locate(place, frame.camera, canvas_px),
-        )
+        image = self._manifest.image
+        said = Said(self._text, parsed, math.exp(self._log_probability), choice)
+        return as_answer(said, self._frame, (image.width_px, image.height_px))
+
+
+@dataclass(frozen=True)
+class Said:
+    """An answer's words, what they mean and how likely they are."""
+
+    text: str
+    parsed: ParsedAnswer
+    confidence: float
+    choice: int | None = None
+
+
+def as_answer(said: Said, frame: Frame, canvas_px: tuple[int, int]) -> Answer:
+    """Return an answer about a frame that was letterboxed into a canvas of this size."""
+    parsed = said.parsed
+    return Answer(
+        text=said.text,
+        kind=parsed.kind,
+        confidence=said.confidence,
+        stamp_ns=frame.stamp_ns,
+        frame_id=frame.frame_id,
+        camera_name=frame.camera_name,
+        yes=parsed.yes,
+        choice=said.choice,
+        number=parsed.number,
+        unit=parsed.unit,
+        pose=None if parsed.place is None else locate(parsed.place, frame.camera, canvas_px),
+    )
+
+
+def parse_choice(options: Sequence[str], choice: int) -> ParsedAnswer:
+    """Return what choosing one of the options means."""
+    words = [option.strip().lower() for option in options]
+    if set(words) == {'yes', 'no'}:
+        return ParsedAnswer(AnswerKind.YES_NO, yes=words[choice] == 'yes')
+    return ParsedAnswer(AnswerKind.CHOICE)
 
 
 def closed_logs(strand: Strand, absent: int) -> Logs:

@@ -7,20 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from spatialllm_ros.errors import BundleError, QuestionError, SpatialLLMError
-from spatialllm_ros.runtime.answering import (
-    AnswerWriter,
-    IsCancelled,
-    OnText,
-    Outcome,
-    Request,
-    closed_logs,
-)
+from spatialllm_ros.runtime.answering import AnswerWriter, Outcome, Request, closed_logs
 from spatialllm_ros.runtime.bundle import (
     EMBEDDINGS,
     REMEDY,
@@ -34,28 +27,14 @@ from spatialllm_ros.runtime.engines import Engine, load_engine
 from spatialllm_ros.runtime.engines.base import Floats
 from spatialllm_ros.runtime.preprocess import vision_inputs
 from spatialllm_ros.runtime.prompt import Prompt, PromptBuilder
+from spatialllm_ros.runtime.session_base import EncodedFrame, Session
 from spatialllm_ros.runtime.tokenizer import Tokenizer
-from spatialllm_ros.schema import Answer, Frame, Query, Timing
+from spatialllm_ros.schema import Frame, Query, Timing
 
 __all__ = ['EncodedFrame', 'Request', 'SpatialSession']
 
 
-@dataclass(frozen=True)
-class EncodedFrame:
-    """A frame's image prefix, computed once and shared by all questions about it.
-
-    Attributes:
-        frame: what was encoded.
-        encode_s: what it cost.
-        context: the decoder with the prefix in its cache; the session's own business.
-    """
-
-    frame: Frame
-    encode_s: float
-    context: PrefixedContext
-
-
-class SpatialSession:
+class SpatialSession(Session):
     """A loaded model."""
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
@@ -94,6 +73,11 @@ class SpatialSession:
         """What computes, in words (``onnx on CPU, 2 threads``)."""
         return self._engine.name
 
+    @property
+    def precision(self) -> str:
+        """What the decoder's weights are stored as (``float32``)."""
+        return self._manifest.decoder.precision
+
     def check(self, query: Query) -> None:
         """Refuse a question that no frame could answer; may be called from any thread.
 
@@ -127,38 +111,6 @@ class SpatialSession:
         spec, size = self._manifest.image, self._manifest.decoder.hidden_size
         context = self._prefixed(np.zeros((spec.tokens, size), np.float32))
         return EncodedFrame(frame, time.perf_counter() - started, context)
-
-    def answer(
-        self,
-        encoded: EncodedFrame,
-        query: Query,
-        on_text: OnText | None = None,
-        is_cancelled: IsCancelled | None = None,
-    ) -> Answer:
-        """Answer one question about an encoded frame.
-
-        Raises:
-            QuestionError: see ``check``.
-            UncalibratedCameraError: the answer is metric and the camera's intrinsics are a guess.
-            AnswerParseError: the model wrote something that is not an answer.
-            CancelledError: ``is_cancelled`` said so.
-            EngineError: the engine failed.
-        """
-        (outcome,) = self.answer_batch(encoded, [Request(query, on_text, is_cancelled)])
-        if isinstance(outcome, SpatialLLMError):
-            raise outcome
-        return outcome
-
-    def answer_batch(self, encoded: EncodedFrame, requests: Sequence[Request]) -> list[Outcome]:
-        """Answer several questions about one frame at once, in their order.
-
-        What ``answer`` would raise for one question stands in its place.
-
-        Raises:
-            EngineError: the engine failed.
-        """
-        outcomes = dict(self.answer_each(encoded, requests))
-        return [outcomes[index] for index in range(len(requests))]
 
     def answer_each(
         self, encoded: EncodedFrame, requests: Sequence[Request]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from spatialllm_ros.evaluation.benchmarks.asking import ask_items
 from spatialllm_ros.evaluation.benchmarks.catalogue import BENCHMARKS
 from spatialllm_ros.evaluation.benchmarks.report import benchmark_report
-from spatialllm_ros.evaluation.benchmarks.running import run_benchmark
+from spatialllm_ros.evaluation.benchmarks.running import Candidate, run_benchmark
 from spatialllm_ros.evaluation.circular import METRICS, Trial, Variant, share_right, variant_scores
 from spatialllm_ros.evaluation.confidence_interval import wilson
 from spatialllm_ros.schema import Answer, AnswerKind
@@ -128,7 +128,7 @@ def test_random_guesses_reproduce_the_published_baselines(tmp_path):
                 yield from rows_of(name, kind, options, truth, flips=(number % 2 == 1,))
 
     path = write_table(tmp_path / 'random.tsv', rows())
-    report = run_benchmark('random', '3dsrbench', path, 'auto', 1, None)
+    report = run_benchmark(Candidate('random'), '3dsrbench', path, None)
     assert sum(report.rows.values()) == 11_686
     assert report.skipped == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -15,28 +16,46 @@ from spatialllm_ros.evaluation.answerers import (
     Answerer,
     BlindAnswerer,
     RandomGuesser,
+    RemoteAnswerer,
     SessionAnswerer,
 )
 from spatialllm_ros.evaluation.benchmarks.asking import ask_items
 from spatialllm_ros.evaluation.benchmarks.catalogue import BENCHMARKS
 from spatialllm_ros.evaluation.benchmarks.report import BenchmarkReport, benchmark_report
+from spatialllm_ros.runtime.engines.remote_server import RemoteServer
+from spatialllm_ros.runtime.engines.remote_session import RemoteSession
 from spatialllm_ros.runtime.session import SpatialSession
 
 RANDOM = 'random'
 """The model that guesses."""
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """Which model is asked, and how it is reached.
+
+    Attributes:
+        model: a bundle's folder, a model folder, ``random``, or a model's name on a server.
+        engine: a name of ``engines.ENGINES``, or ``auto``.
+        threads: of the computation on a CPU; 0 for one per core.
+        server: URL of a server with OpenAI's chat completions; empty for none.
+    """
+
+    model: str
+    engine: str = 'auto'
+    threads: int = 0
+    server: str = ''
+
+
 def run_benchmark(
-    model: str, benchmark: str, path: Path, engine: str, threads: int, fov_rad: float | None
+    candidate: Candidate, benchmark: str, path: Path, fov_rad: float | None
 ) -> BenchmarkReport:
     """Ask a model all questions of a benchmark's file.
 
     Args:
-        model: a bundle's folder, a model folder, or ``random``.
+        candidate: the model.
         benchmark: a key of ``BENCHMARKS``.
         path: of the published file.
-        engine: a name of ``engines.ENGINES``, or ``auto``.
-        threads: of the computation on a CPU; 0 for one per core.
         fov_rad: horizontal field of view of the images; None if it is unknown.
 
     Raises:
@@ -50,17 +69,21 @@ def run_benchmark(
             f'expected a field of view of 0 to 180 degrees, found {math.degrees(fov_rad):g}'
         )
     items = BENCHMARKS[benchmark].read(path)
-    with _answerers(model, engine, threads) as (seeing, blind):
-        asked = ask_items(tqdm(items, unit='row', desc=benchmark), seeing, blind, fov_rad)
-    return benchmark_report(model, benchmark, asked)
+    with _answerers(candidate) as (seeing, blind):
+        found = ask_items(tqdm(items, unit='row', desc=benchmark), seeing, blind, fov_rad)
+    return benchmark_report(candidate.model, benchmark, found)
 
 
 @contextmanager
-def _answerers(model: str, engine: str, threads: int) -> Iterator[tuple[Answerer, Answerer]]:
+def _answerers(candidate: Candidate) -> Iterator[tuple[Answerer, Answerer]]:
     """Yield who answers with the image and who without."""
-    if model == RANDOM:
+    if candidate.server:
+        remote = RemoteSession(RemoteServer(candidate.server, candidate.model))
+        yield RemoteAnswerer(remote), RemoteAnswerer(remote, is_blind=True)
+        return
+    if candidate.model == RANDOM:
         yield RandomGuesser(0), RandomGuesser(1)
         return
-    with as_bundle(Path(model)) as bundle:
-        session = SpatialSession.load(bundle, engine, threads)
+    with as_bundle(Path(candidate.model)) as bundle:
+        session = SpatialSession.load(bundle, candidate.engine, candidate.threads)
         yield SessionAnswerer(session), BlindAnswerer(session)

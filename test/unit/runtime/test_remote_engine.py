@@ -1,0 +1,324 @@
+"""A session on a real HTTP server in a thread, which speaks OpenAI's chat completions."""
+
+import base64
+import json
+import math
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import repeat
+
+import cv2
+import numpy as np
+import pytest
+
+from spatialllm_ros.errors import (
+    AnswerParseError,
+    CancelledError,
+    EngineError,
+    QuestionError,
+    UncalibratedCameraError,
+)
+from spatialllm_ros.geometry import guessed_camera
+from spatialllm_ros.runtime.answering import Request
+from spatialllm_ros.runtime.engines.remote_server import KEY_VARIABLE, MAX_BYTES, RemoteServer
+from spatialllm_ros.runtime.engines.remote_session import MAX_SIDE_PX, RemoteSession
+from spatialllm_ros.schema import AnswerKind, Frame, Query
+
+YES_NO = Query('is the mug left of the car?', ('yes', 'no'))
+OPEN = Query('how far is the mug?')
+
+
+class Server(ThreadingHTTPServer):
+    """Answers as ``replies`` say, one after the other; keeps what it was sent."""
+
+    def __init__(self, replies):
+        self.replies, self.done = replies, threading.Event()
+        self.bodies, self.headers = [], []
+        super().__init__(('127.0.0.1', 0), Handler)
+
+    @property
+    def url(self):
+        return f'http://127.0.0.1:{self.server_address[1]}/v1'
+
+    def handle_error(self, request, client_address):
+        """Say nothing of clients that went away."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        server = self.server
+        body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
+        assert self.path == '/v1/chat/completions'
+        server.bodies.append(body)
+        server.headers.append(dict(self.headers))
+        status, headers, parts = next(server.replies)(body)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        for part in parts:
+            self.wfile.write(part)
+            self.wfile.flush()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Start a server that gives a reply, or several in turn; return it with a session."""
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    servers = []
+
+    def serve(*replies, timeout_s=30.0):
+        turns = iter(replies) if len(replies) > 1 else repeat(replies[0])
+        server = Server(turns)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server, RemoteSession(RemoteServer(server.url, 'big', timeout_s))
+
+    yield serve
+    for server in servers:
+        server.done.set()
+        server.shutdown()
+        server.server_close()
+
+
+def ok(plain):
+    return lambda _: (200, {}, [json.dumps(plain).encode()])
+
+
+def says(text, *words, reason='stop'):
+    """Reply with a text and, of each word, the token that was written and all alternatives."""
+    content = [
+        {'token': token, 'logprob': math.log(shares[token]), 'top_logprobs': [
+            {'token': other, 'logprob': math.log(share)} for other, share in shares.items()
+        ]}
+        for token, shares in words
+    ]  # fmt: skip
+    logprobs = {'content': content} if words else None
+    message = {'role': 'assistant', 'content': text}
+    choice = {'message': message, 'logprobs': logprobs, 'finish_reason': reason}
+    return ok({'choices': [choice]})
+
+
+def status(code, text='', **headers):
+    return lambda _: (code, headers, [text.encode()])
+
+
+def a_frame(width=64, height=48, is_calibrated=True):
+    rgb = np.zeros((height, width, 3), np.uint8)
+    rgb[:, : width // 2] = (200, 40, 10)
+    camera = guessed_camera(width, height, 1.0)
+    return Frame(rgb, replace(camera, calibrated=is_calibrated), 5, 'optical', 'front')
+
+
+def picture(body):
+    """Return the image that a request carries."""
+    (part,) = [p for p in body['messages'][1]['content'] if p['type'] == 'image_url']
+    head, data = part['image_url']['url'].split(',')
+    assert head == 'data:image/jpeg;base64'
+    return cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR_RGB)
+
+
+def words_of(body):
+    return [p['text'] for p in body['messages'][1]['content'] if p['type'] == 'text']
+
+
+def test_options_are_lettered_and_their_probabilities_renormalised(serve):
+    server, session = serve(
+        says('B', ('B', {'B': 0.6, ' A': 0.1, 'A': 0.1, 'no': 0.15, 'The': 0.05}))
+    )
+    encoded = session.encode(a_frame())
+    answer = session.answer(encoded, YES_NO)
+    assert (answer.text, answer.kind, answer.choice, answer.yes) == (
+        'no', AnswerKind.YES_NO, 1, False,
+    )  # fmt: skip
+    assert answer.confidence == pytest.approx(0.6 / 0.8)
+    assert (answer.stamp_ns, answer.frame_id, answer.camera_name) == (5, 'optical', 'front')
+    (body,) = server.bodies
+    assert words_of(body) == ['is the mug left of the car?\nA. yes\nB. no']
+    assert (body['model'], body['temperature'], body['logprobs']) == ('big', 0, True)
+    assert np.abs(picture(body).astype(int) - encoded.frame.rgb).mean() < 5
+
+
+def test_the_letter_is_found_behind_other_tokens(serve):
+    _, session = serve(says('**B**', ('**', {'**': 0.9, '#': 0.1}), ('B', {'B': 0.3, 'A': 0.1})))
+    answer = session.answer(session.encode(a_frame()), YES_NO)
+    assert (answer.choice, answer.confidence) == (1, pytest.approx(0.75))
+
+
+@pytest.mark.parametrize(('text', 'choice'), [
+    ('A', 0), (' (B) ', 1), ('B. a car', 1), ('a dog', 0), ('A car.', 1), ('**B**', 1),
+])  # fmt: skip
+def test_without_probabilities_the_words_decide_and_confidence_is_unknown(serve, text, choice):
+    _, session = serve(says(text))
+    query = Query('what is nearer?', ('a dog', 'a car'))
+    answer = session.answer(session.encode(a_frame()), query)
+    assert (answer.choice, answer.kind) == (choice, AnswerKind.CHOICE)
+    assert math.isnan(answer.confidence)
+
+
+@pytest.mark.parametrize('text', ['C', '', 'neither of them', 'Dogs', None])
+def test_no_option_is_a_parse_error(serve, text):
+    _, session = serve(says(text))
+    with pytest.raises(AnswerParseError, match=r'one of the letters AB, found'):
+        session.answer(session.encode(a_frame()), Query('which?', ('dog', 'car')))
+
+
+def test_open_answers_follow_the_grammar(serve):
+    _, session = serve(
+        says('3.4 m', ('3.4', {'3.4': 0.5}), (' m', {' m': 0.8})),
+        says('Column 25 row 50 distance 2.0 m.'),
+        says('The red car'),
+        says('about 3 or 4'),
+        says('a long story', reason='length'),
+    )
+    encoded, seen = session.encode(a_frame(101, 51)), []
+    length = session.answer(encoded, OPEN, seen.append)
+    assert (length.number, length.unit, length.confidence) == (3.4, 'm', pytest.approx(0.4))
+    assert seen == ['3.4 m']
+    # A quarter of 101 pixels from -0.5 on, and half of 51.
+    assert session.answer(encoded, OPEN).pose.centre_px == pytest.approx((24.75, 25.0))
+    assert session.answer(encoded, OPEN).text == 'the red car'
+    for words in ('yes, no, a length', 'at most 64 tokens'):
+        with pytest.raises(AnswerParseError, match=words):
+            session.answer(encoded, OPEN)
+
+
+def test_metres_need_a_calibrated_camera(serve):
+    _, session = serve(says('3.4 m'))
+    with pytest.raises(UncalibratedCameraError):
+        session.answer(session.encode(a_frame(is_calibrated=False)), OPEN)
+
+
+def test_large_pictures_are_made_smaller_and_blind_ones_not_sent(serve):
+    server, session = serve(says('A'))
+    frame = a_frame(2 * MAX_SIDE_PX, 600)
+    session.answer(session.encode(frame), YES_NO)
+    session.answer(session.encode_blind(frame), YES_NO)
+    seen, blind = server.bodies
+    assert picture(seen).shape == (300, MAX_SIDE_PX, 3)
+    assert [part['type'] for part in blind['messages'][1]['content']] == ['text']
+
+
+def test_a_batch_keeps_its_order_and_its_errors(serve):
+    def reply(body):
+        return says('B' if 'second' in words_of(body)[0] else 'A')(body)
+
+    _, session = serve(reply)
+    queries = [Query('first', ('x', 'y')), Query(' '), Query('second', ('x', 'y')), Query('third')]
+    outcomes = session.answer_batch(
+        session.encode(a_frame()), [Request(query) for query in queries]
+    )
+    assert [getattr(outcome, 'text', None) for outcome in outcomes] == ['x', None, 'y', 'a']
+    assert isinstance(outcomes[1], QuestionError)
+
+
+def test_a_cancelled_question_ends_while_the_server_is_busy(serve):
+    def reply(body):
+        server.done.wait()
+        return says('A')(body)
+
+    server, session = serve(reply)
+    with pytest.raises(CancelledError):
+        session.answer(session.encode(a_frame()), YES_NO, is_cancelled=lambda: bool(server.bodies))
+
+
+@pytest.mark.parametrize('query', [
+    Query(''), Query('a\x00b'), Query('x' * 4001), Query('which?', ('one',)),
+    Query('which?', ('a', 'a')), Query('which?', ('a', ' ')),
+    Query('which?', tuple(map(str, range(27)))),
+])  # fmt: skip
+def test_questions_that_cannot_be_asked_are_refused(query):
+    session = RemoteSession(RemoteServer('http://127.0.0.1:1', 'big'))
+    with pytest.raises(QuestionError, match=r'expected .* found'):
+        session.check(query)
+
+
+@pytest.mark.parametrize(('reply', 'words'), [
+    (status(401, 'who are you'), f'HTTP 401: who are you; put its key into {KEY_VARIABLE}'),
+    (status(404, '{}'), r'HTTP 404: {}; see whether the URL'),
+    (status(500), 'HTTP 500: nothing; see its log'),
+    (status(302, Location='http://127.0.0.1:1/elsewhere'), 'HTTP 302'),
+    (ok({}), r'found {} \(KeyError'),
+    (ok({'choices': []}), 'IndexError'),
+    (ok([1]), r'found \[1\]'),
+    (ok({'choices': [{'message': {'content': ['A']}, 'finish_reason': ''}]}), 'type list'),
+    (status(200, 'no json'), 'found no json'),
+    (status(200, '[' * 100_000), 'RecursionError'),
+    (lambda _: (200, {}, [b' ' * (MAX_BYTES + 1)]), f'more than {MAX_BYTES} bytes'),
+    (says('A', ('A', {'A': 1.5})), 'log-probability above 0'),
+])  # fmt: skip
+def test_what_a_server_does_wrong_names_it_and_the_remedy(serve, reply, words):
+    server, session = serve(reply)
+    with pytest.raises(EngineError, match=words) as failure:
+        session.answer(session.encode(a_frame()), YES_NO)
+    assert str(failure.value).startswith(f'expected a chat completion by big from {server.url}, ')
+
+
+def test_a_busy_server_is_asked_again(serve):
+    busy = status(429, 'slow down', **{'Retry-After': '0'})
+    server, session = serve(busy, busy, says('A'), *[busy] * 5)
+    encoded = session.encode(a_frame())
+    assert session.answer(encoded, YES_NO).yes is True
+    assert len(server.bodies) == 3
+    with pytest.raises(EngineError, match='HTTP 429: slow down; ask less often'):
+        session.answer(encoded, YES_NO)
+
+
+def test_slow_servers_are_given_up(serve):
+    def silent(body):
+        server.done.wait()
+        return says('A')(body)
+
+    server, session = serve(silent, timeout_s=0.2)
+    with pytest.raises(EngineError, match=r'answers within 0\.2 s'):
+        session.answer(session.encode(a_frame()), YES_NO)
+
+
+def test_a_trickle_does_not_hold_a_question_forever(serve):
+    def trickle(_):
+        def parts():
+            while not server.done.wait(0.01):
+                yield b' '
+
+        return 200, {}, parts()
+
+    server, session = serve(trickle, timeout_s=0.3)
+    with pytest.raises(EngineError, match=r'takes too long.*within 0\.3 s'):
+        session.answer(session.encode(a_frame()), YES_NO)
+
+
+def test_no_server_is_an_engine_error():
+    with ThreadingHTTPServer(('127.0.0.1', 0), Handler) as closed:
+        url = f'http://127.0.0.1:{closed.server_address[1]}'
+    session = RemoteSession(RemoteServer(url, 'big'))
+    assert session.engine_name == f'big at {url}'
+    with pytest.raises(EngineError, match=r'Connection refused.*see whether it runs'):
+        session.answer(session.encode(a_frame()), YES_NO)
+
+
+@pytest.mark.parametrize('url', [
+    'file:///etc/passwd', 'localhost:8000', '', 'http://', 'http://[::1', 'ftp://host/v1',
+    'http://me:secret@host/v1',
+])  # fmt: skip
+def test_only_web_addresses_without_passwords_are_servers(url):
+    with pytest.raises(EngineError, match='expected the URL of a server') as refusal:
+        RemoteServer(url, 'big')
+    assert 'secret' not in str(refusal.value)
+
+
+def test_the_key_is_sent_and_never_shown(serve, monkeypatch):
+    server, session = serve(status(401, 'wrong key: sk-secret, try another'))
+    monkeypatch.setenv(KEY_VARIABLE, ' sk-secret\n')
+    with pytest.raises(EngineError, match=r'wrong key: \*\*\*, try') as failure:
+        session.answer(session.encode(a_frame()), YES_NO)
+    assert 'secret' not in repr(failure.value) + repr(session) + session.engine_name
+    assert server.headers[0]['Authorization'] == 'Bearer sk-secret'
+    monkeypatch.setenv(KEY_VARIABLE, 'sk-\nsecret')
+    with pytest.raises(EngineError, match=f'printable ASCII in {KEY_VARIABLE}') as failure:
+        session.answer(session.encode(a_frame()), YES_NO)
+    assert 'secret' not in str(failure.value)
+    assert len(server.bodies) == 1
