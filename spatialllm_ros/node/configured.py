@@ -139,6 +139,13 @@ class Configured:
             self.deactivate()
             raise
 
+    def apply(self, parameters: NodeParameters) -> None:
+        """Use other values of the live parameters from now on."""
+        self._parameters = parameters
+        self._frames.max_frame_age_s = parameters.max_frame_age_s
+        self._scheduler.apply(scheduler_settings(parameters))
+        self._watches.settings = steadiness(parameters)
+
     def deactivate(self) -> None:
         """Stop to read the cameras and end every question as cancelled."""
         for camera in self._cameras.values():

@@ -31,31 +31,38 @@ ROS_OWN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
 class ParameterServer:
     """The node's parameters as ROS has them.
 
-    They may be changed only while ``may_change`` says so; what was set to something impossible,
-    or does not exist, is refused with the reason.
+    Those that are live may be changed at any time, the others only while ``may_change`` says so;
+    what was set to something impossible, or does not exist, is refused with the reason.
     """
 
-    def __init__(self, node: Node, may_change: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        may_change: Callable[[], bool],
+        on_change: Callable[[NodeParameters], None],
+    ) -> None:
         """Take over a node's parameters.
 
         Args:
             node: made with ``automatically_declare_parameters_from_overrides``, so that names
                 which do not exist are seen; ROS alone passes over them in silence.
-            may_change: whether a change can still have its effect.
+            may_change: whether a change of what is not live can still have its effect.
+            on_change: told the parameters after each change.
 
         Raises:
             ConfigError: names every parameter that cannot be used.
         """
         self._node = node
-        self._may_change = may_change
+        self._may_change, self._on_change = may_change, on_change
         given = self._values()
-        known = specifications(build(given))
+        self._known = known = specifications(build(given))
         for name in given:
             node.undeclare_parameter(name)
         for name, spec in known.items():
             default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
             node.declare_parameter(name, default, descriptor(spec))
         node.add_on_set_parameters_callback(self._check)
+        node.add_post_set_parameters_callback(self._tell)
 
     def read(self) -> NodeParameters:
         """Return the parameters as they are now.
@@ -77,14 +84,19 @@ class ParameterServer:
 
     def _check(self, changes: list[Parameter]) -> SetParametersResult:
         own = {p.name: _value(p) for p in changes if not p.name.startswith(ROS_OWN)}
-        if own and not self._may_change():
-            reason = 'it is read when the node is configured: deactivate and clean up first'
-            return SetParametersResult(successful=False, reason=reason)
         try:
             build(self._values() | own)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        late = [name for name in own if not self._known[name].is_live]
+        if late and not self._may_change():
+            words = 'read when the node is configured: deactivate and clean up first'
+            return SetParametersResult(successful=False, reason=f'{", ".join(late)}: {words}')
         return SetParametersResult(successful=True)
+
+    def _tell(self, changes: list[Parameter]) -> None:
+        if any(parameter.name in self._known for parameter in changes):
+            self._on_change(build(self._values()))
 
 
 def specifications(parameters: NodeParameters) -> dict[str, Specification]:

@@ -12,7 +12,9 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.node.configured import Configured, SessionLoader, load_session
 from spatialllm_ros.node.diagnostics import diagnostic_array, model_status
+from spatialllm_ros.node.messages import NANOSECONDS
 from spatialllm_ros.node.parameter_server import ParameterServer
+from spatialllm_ros.node.parameters import NodeParameters
 
 
 class SpatialLLMNode(LifecycleNode):
@@ -38,11 +40,15 @@ class SpatialLLMNode(LifecycleNode):
         self._load = load
         self._configured: Configured | None = None
         self._state, self._problem = 'unconfigured', ''
-        self._parameter_server = ParameterServer(self, may_change=lambda: self._configured is None)
+        self._parameter_server = ParameterServer(
+            self, may_change=lambda: self._configured is None, on_change=self._apply
+        )
         parameters = self._parameter_server.read()
         self.autostart = parameters.autostart
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self.create_timer(parameters.diagnostics_period_s, self._publish_diagnostics)
+        self._diagnostics_timer = self.create_timer(
+            parameters.diagnostics_period_s, self._publish_diagnostics
+        )
 
     def start(self) -> bool:
         """Configure and activate, and tell whether both succeeded."""
@@ -86,6 +92,15 @@ class SpatialLLMNode(LifecycleNode):
     def _held(self) -> Configured:
         assert self._configured is not None, 'the life cycle configures before it activates'
         return self._configured
+
+    def _apply(self, parameters: NodeParameters) -> None:
+        """Let live parameters have their effect."""
+        period_ns = round(parameters.diagnostics_period_s * NANOSECONDS)
+        if self._diagnostics_timer.timer_period_ns != period_ns:
+            self._diagnostics_timer.timer_period_ns = period_ns
+            self._diagnostics_timer.reset()  # or the period that has begun would end as before
+        if self._configured is not None:
+            self._configured.apply(parameters)
 
     def _configure(self) -> None:
         self._configured = Configured(self, self._parameter_server.read(), self._load)
