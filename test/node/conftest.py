@@ -49,6 +49,7 @@ class Peer:
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
         self.node = rclpy.create_node('peer', context=self.context)
+        self._clients = {}
         self._action = ActionClient(self.node, AskSpatial, '/spatialllm/ask')
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
@@ -82,7 +83,9 @@ class Peer:
         return value
 
     def client(self, kind, name):
-        client = self.node.create_client(kind, name)
+        if name not in self._clients:  # each one costs memory in the node, too
+            self._clients[name] = self.node.create_client(kind, name)
+        client = self._clients[name]
         assert client.wait_for_service(DEADLINE_S), f'no service {name}'
         return client
 
