@@ -51,6 +51,7 @@ LAYERS = {
     'runtime/engines/torch*.py': RUNTIME | {'deploy', 'torch'},  # deploy opens the weights
     'runtime/cli.py': RUNTIME | {'deploy', 'evaluation'},  # imported when they are asked for
     'runtime/**/*.py': RUNTIME,
+    'node/watch_file.py': NODE | {'yaml'},
     'node/*.py': NODE,
     'demo/*.py': NODE | TRUTH | RUNTIME | {'demo', 'evaluation'},
     'deploy/tensorrt*.py': CORE | {'deploy', 'onnx', 'runtime', 'tensorrt'},

@@ -17,6 +17,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
+from fake_cuda import FakeCuda
 
 from spatialllm_ros.deploy.bundle_export import ExportSettings, export_bundle
 from spatialllm_ros.deploy.tensorrt_graphs import read_graphs
@@ -27,7 +28,7 @@ from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.questions.vocabulary import build_tokenizer
 from spatialllm_ros.runtime.engines import tensorrt_engine, tensorrt_identity
 from spatialllm_ros.runtime.engines.base import Span
-from spatialllm_ros.runtime.engines.cuda_driver import SIGNATURES, CudaDriver
+from spatialllm_ros.runtime.engines.cuda_driver import CudaDriver
 from spatialllm_ros.runtime.engines.onnx_engine import OnnxEngine
 from spatialllm_ros.runtime.engines.tensorrt_engine import TensorRTEngine
 from spatialllm_ros.runtime.engines.tensorrt_identity import EngineIdentity
@@ -36,88 +37,6 @@ from spatialllm_ros.runtime.engines.tensorrt_profiles import choose_profile
 
 CONTEXT, SIZE, QUESTIONS = 48, 16, 3
 ORIN = Gpu('Orin', '8.7', 8 * 1024**3)
-OUT_OF_MEMORY, NO_CONTEXT, ILLEGAL_ADDRESS = 2, 201, 700  # source: cuda.h
-
-
-class FakeCuda:
-    """The driver's functions over this process's memory."""
-
-    def __init__(self, memory_bytes=64 * 1024**2):
-        self.memory_bytes, self.buffers = memory_bytes, {}
-        self.current = threading.local()
-        for name, types in SIGNATURES.items():
-            call = getattr(self, f'_{name}')
-            needs_context = name not in ('cuInit', 'cuDevicePrimaryCtxRetain', 'cuCtxSetCurrent')
-            wrapped = self._in_context(call) if needs_context else call
-            setattr(self, name, ctypes.CFUNCTYPE(ctypes.c_int, *types)(wrapped))
-
-    def _in_context(self, call):
-        return lambda *values: call(*values) if hasattr(self.current, 'it') else NO_CONTEXT
-
-    @property
-    def used(self):
-        return sum(map(len, self.buffers.values()))
-
-    def owns(self, address, nbytes):
-        return any(
-            start <= address and address + nbytes <= start + len(buffer)
-            for start, buffer in self.buffers.items()
-        )
-
-    def _cuInit(self, flags):
-        return 0
-
-    def _cuDevicePrimaryCtxRetain(self, context, device):
-        context[0] = 7
-        return 0
-
-    def _cuCtxSetCurrent(self, context):
-        self.current.it = context
-        return 0 if context == 7 else NO_CONTEXT
-
-    def _cuStreamCreate(self, stream, flags):
-        stream[0] = 9
-        return 0
-
-    def _cuStreamSynchronize(self, stream):
-        return 0 if stream == 9 else ILLEGAL_ADDRESS
-
-    def _cuMemGetInfo_v2(self, free, total):
-        free[0], total[0] = self.memory_bytes - self.used, self.memory_bytes
-        return 0
-
-    def _cuMemAlloc_v2(self, address, nbytes):
-        if self.used + nbytes > self.memory_bytes:
-            return OUT_OF_MEMORY
-        buffer = (ctypes.c_ubyte * nbytes)()
-        ctypes.memset(buffer, 0xFF, nbytes)  # NaN, as far as floats go
-        address[0] = ctypes.addressof(buffer)
-        self.buffers[address[0]] = buffer
-        return 0
-
-    def _cuMemFree_v2(self, address):
-        return 0 if self.buffers.pop(address, None) else ILLEGAL_ADDRESS
-
-    def _cuMemsetD8Async(self, address, value, nbytes, stream):
-        if not self.owns(address, nbytes):
-            return ILLEGAL_ADDRESS
-        ctypes.memset(address, value, nbytes)
-        return 0
-
-    def _copy(self, to, start, nbytes, *on_device):
-        if not all(self.owns(address, nbytes) for address in on_device):
-            return ILLEGAL_ADDRESS
-        ctypes.memmove(to, start, nbytes)
-        return 0
-
-    def _cuMemcpyHtoDAsync_v2(self, to, start, nbytes, stream):
-        return self._copy(to, start, nbytes, to)
-
-    def _cuMemcpyDtoHAsync_v2(self, to, start, nbytes, stream):
-        return self._copy(to, start, nbytes, start)
-
-    def _cuMemcpyDtoDAsync_v2(self, to, start, nbytes, stream):
-        return self._copy(to, start, nbytes, to, start)
 
 
 class FakeContext:
