@@ -31,7 +31,8 @@ else
   FIND_PYTHON := tools/find_python
   VENV_FLAGS :=
 endif
-TRAIN_SETS := requirements/train.txt requirements/export.txt requirements/dev.txt
+TRAIN_SETS := requirements/train.txt requirements/export.txt requirements/tensorrt.txt \
+  requirements/dev.txt
 
 ENV := .venv/made-with-$(ROS)
 ENV_TRAIN := .venv-train/made
