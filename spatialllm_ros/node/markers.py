@@ -82,7 +82,7 @@ def marker_array(kinds: Any, frame: Frame, query: Query, answer: Answer) -> Any:
     label = kinds.Marker(
         ns=f'{answer.camera_name}/labels',
         type=kinds.Marker.TEXT_VIEW_FACING,
-        text=f'{phrase} {range_m(answer):.1f} m ({answer.confidence:.0%})',
+        text=f'{phrase} {range_m(answer):.1f} m',
         scale=Vector3(z=LETTER_M),
         **common,
     )

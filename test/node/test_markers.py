@@ -29,7 +29,7 @@ def markers(heading_rad, question='where is the red car?', camera='front'):
 def test_an_object_with_a_front_is_an_arrow_and_a_label():
     body, label = markers(heading_rad=0.0)
     assert (body.type, label.type) == (kinds.Marker.ARROW, kinds.Marker.TEXT_VIEW_FACING)
-    assert label.text == 'red car 5.0 m (50%)'
+    assert label.text == 'red car 5.0 m'
     for marker in (body, label):
         assert (marker.header.stamp.sec, marker.header.stamp.nanosec) == (2, 5)
         assert marker.header.frame_id == 'optical'
