@@ -53,6 +53,7 @@ setup(
         'gpu': ['onnxruntime-gpu', 'tensorrt'],
         'train': tested('train'),
         'export': tested('export'),
+        'tensorrt': tested('tensorrt'),
         'web': ['nicegui'],
     },
     entry_points={

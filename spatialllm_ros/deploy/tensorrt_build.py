@@ -15,7 +15,12 @@ from spatialllm_ros.deploy.tensorrt_devices import Target, member_name
 from spatialllm_ros.deploy.tensorrt_graphs import ParsedGraph
 from spatialllm_ros.errors import EngineError
 from spatialllm_ros.runtime.bundle import Bundle
-from spatialllm_ros.runtime.engines.tensorrt_identity import FOLDER, EngineIdentity, Shapes
+from spatialllm_ros.runtime.engines.tensorrt_identity import (
+    FOLDER,
+    EngineIdentity,
+    Shapes,
+    graph_sha256,
+)
 
 Tell = Callable[[str], None]
 
@@ -50,7 +55,7 @@ def build_engine(
     graph, tensorrt = parsed.graph, parsed.tensorrt
     identity = EngineIdentity(
         graph=graph.role,
-        graph_sha256=bundle.manifest.files[graph.role].sha256,
+        graph_sha256=graph_sha256(bundle, graph.role),
         engine_sha256=hashlib.sha256(engine).hexdigest(),
         flavour=tensorrt.flavour,
         version=tensorrt.version,

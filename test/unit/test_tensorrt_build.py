@@ -23,8 +23,11 @@ from spatialllm_ros.deploy.tensorrt_profiles import profile_shapes
 from spatialllm_ros.errors import EngineError
 from spatialllm_ros.runtime.bundle import file_entry, find_bundle, load_bundle
 from spatialllm_ros.runtime.cli import main
+from spatialllm_ros.runtime.engines.base import Span
+from spatialllm_ros.runtime.engines.spans import static_inputs
+from spatialllm_ros.runtime.engines.tensorrt_graph import TensorRTGraph
 from spatialllm_ros.runtime.engines.tensorrt_identity import check_engine, read_identity
-from spatialllm_ros.runtime.engines.tensorrt_library import Gpu, TensorRT
+from spatialllm_ros.runtime.engines.tensorrt_library import Gpu, TensorRT, find_gpu
 
 rtx = pytest.importorskip('tensorrt_rtx', reason='tensorrt-rtx is not in this environment')
 
@@ -113,6 +116,30 @@ def test_cache_updates_join_network_inputs_and_outputs():
     assert joined == {
         f'past_{kind}{layer}': f'present_{kind}{layer}' for kind in 'kv' for layer in range(6)
     }
+
+
+def test_the_network_takes_what_the_run_time_gives():
+    bundle = load_bundle(find_bundle('nano'))
+    (graph,) = read_graphs(bundle, ['decoder'])
+    network = ParsedGraph(graph, TENSORRT).network
+    inputs = [network.get_input(index) for index in range(network.num_inputs)]
+    assert not any(tensor.is_shape_tensor for tensor in inputs)  # those would be read by the CPU
+    decoder = bundle.manifest.decoder
+    one = np.zeros((1, decoder.hidden_size), np.float32)
+    span = Span(one, np.zeros(1, np.int64), np.ones((1, 1), np.bool_), np.zeros(1, np.int64))
+    given = static_inputs(span, 0, decoder.context)
+    given |= {f'past_{name}': one for name in decoder.cache_names()}
+    found = {tensor.name: rtx.nptype(tensor.dtype) for tensor in inputs}
+    assert found == {name: values.dtype for name, values in given.items()}
+    outputs = {network.get_output(index).name for index in range(network.num_outputs)}
+    assert outputs == {'logits', *(f'present_{name}' for name in decoder.cache_names())}
+
+
+@pytest.mark.skipif(find_gpu() is not None, reason='there is a GPU')
+def test_a_real_engine_that_cannot_be_loaded_is_an_error(built):
+    engine = next((built.folder / 'engines').glob('vision*.engine'))
+    with pytest.raises(EngineError, match=r'expected to load it in tensorrt-rtx .* build-engine'):
+        TensorRTGraph(engine, read_identity(engine), TENSORRT, driver=None)
 
 
 @pytest.mark.parametrize(('passes', 'precision', 'is_half'), [

@@ -30,7 +30,8 @@ class EngineIdentity:
 
     Attributes:
         graph: role in the bundle of the ONNX file that it was built from.
-        graph_sha256, engine_sha256: of that file and of the engine.
+        graph_sha256: see ``graph_sha256``.
+        engine_sha256: of the engine's file.
         flavour, version: of the TensorRT that built it; no other may run it.
         gpu: name of the GPU that it was built on; None if it was built without.
         compute_capabilities: of the GPUs that it was built for, each like ``8.6``.
@@ -94,10 +95,11 @@ def check_engine(
     identity = read_identity(engine)
     if not engine.is_file():
         raise EngineError(f'expected {engine}, found no such file; {_remedy(engine)}')
-    entry = bundle.manifest.files.get(identity.graph)
+    is_there = identity.graph in bundle.manifest.files
+    graph = graph_sha256(bundle, identity.graph) if is_there else None
     pairs: list[tuple[str, str | None, str | None]] = [
         ('engine sha256', identity.engine_sha256, sha256_of(engine)),
-        (f'{identity.graph} sha256', identity.graph_sha256, entry.sha256 if entry else None),
+        (f'{identity.graph} sha256', identity.graph_sha256, graph),
         ('TensorRT', f'{identity.flavour} {identity.version}',
          f'{tensorrt.flavour} {tensorrt.version}'),
     ]  # fmt: skip
@@ -115,6 +117,14 @@ def check_engine(
     if differences:
         raise EngineError(f'{engine}: {"; ".join(differences)}; {_remedy(engine)}')
     return identity
+
+
+def graph_sha256(bundle: Bundle, role: str) -> str:
+    """Return the hashes of a graph's file and of its weights, if they lie beside it."""
+    files = bundle.manifest.files
+    path = files[role].path
+    data = [entry.sha256 for entry in files.values() if entry.path == f'{path}.data']
+    return '+'.join([files[role].sha256, *data])
 
 
 def find_engine(bundle: Bundle, role: str, gpu: Gpu) -> tuple[Path, EngineIdentity, TensorRT]:

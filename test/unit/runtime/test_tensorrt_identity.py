@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from spatialllm_ros.errors import EngineError
-from spatialllm_ros.runtime.bundle import load_bundle
+from spatialllm_ros.runtime.bundle import FileEntry, load_bundle
 from spatialllm_ros.runtime.engines import tensorrt_library
 from spatialllm_ros.runtime.engines.tensorrt_identity import (
     EngineIdentity,
@@ -197,6 +197,20 @@ def test_an_engine_with_a_changed_byte_is_refused(place, bundle):
     engine.write_bytes(b'An engine')
     with pytest.raises(EngineError, match='engine sha256'):
         check_engine(engine, bundle, FULL, ORIN)
+
+
+def test_an_engine_of_other_weights_beside_the_same_graph_is_refused(place, bundle):
+    def with_data(sha256):
+        data = FileEntry('decoder.onnx.data', 9, sha256)
+        files = {**bundle.manifest.files, 'decoder.onnx.data': data}
+        return replace(bundle, manifest=replace(bundle.manifest, files=files))
+
+    graph = bundle.manifest.files['decoder'].sha256
+    engine = place(graph_sha256=f'{graph}+ab')
+    assert check_engine(engine, with_data('ab'), FULL, ORIN).graph == 'decoder'
+    for other in (with_data('cd'), bundle):
+        with pytest.raises(EngineError, match=f'decoder sha256: expected {graph}.ab, found'):
+            check_engine(engine, other, FULL, ORIN)
 
 
 @pytest.mark.parametrize('text', [
