@@ -197,7 +197,7 @@ class Configured:
             'received': self._rates.per_second(f'{camera} received', counts.received),
             'used': self._rates.per_second(f'{camera} used', counts.used),
         }
-        values = {f'frames {name} (Hz)': f'{rate_hz:.1f}' for name, rate_hz in rates_hz.items()}
+        values = {f'rate {name} (Hz)': f'{rate_hz:.1f}' for name, rate_hz in rates_hz.items()}
         if age_s < math.inf:
             values['age of the newest frame (s)'] = f'{age_s:.3f}'
         return camera_status(node_name, camera, counts, values, '; '.join(filter(None, problems)))

@@ -45,10 +45,10 @@ def test_rates_are_those_between_two_looks(monkeypatch):
 
 def test_a_camera_warns_with_its_problem():
     counts = FrameCounts(received=7, used=3, superseded=2, rejected={'size': 1}, waiting=1)
-    well = camera_status('node', 'front', counts, {'frames received (Hz)': '15.0'}, '')
+    well = camera_status('node', 'front', counts, {'rate received (Hz)': '15.0'}, '')
     assert (well.level, well.message) == (DiagnosticStatus.OK, 'images arrive')
     assert values(well)['frames rejected for size'] == '1'
-    assert values(well)['frames received (Hz)'] == '15.0'
+    assert values(well)['rate received (Hz)'] == '15.0'
     ill = camera_status('node', 'front', counts, {}, 'nothing will come')
     assert (ill.level, ill.message) == (DiagnosticStatus.WARN, 'nothing will come')
     assert camera_status('node', 'front', FrameCounts(), {}, '').message == 'no image has arrived'
@@ -73,8 +73,8 @@ def test_rates_ages_engine_and_latency_of_a_running_node(scripted, peer):
         peer.ask_until(Status.OK, 'ready?')
         model, camera = peer.until(
             lambda: (
-                (d := diagnostics()).get('spatialllm: camera camera', {}).get('frames used (Hz)')
-                and float(d['spatialllm: camera camera']['frames received (Hz)']) > 1
+                (d := diagnostics()).get('spatialllm: camera camera', {}).get('rate used (Hz)')
+                and float(d['spatialllm: camera camera']['rate received (Hz)']) > 1
                 and (d['spatialllm: model'], d['spatialllm: camera camera'])
             )
         )
