@@ -80,13 +80,13 @@ class RunTime:
     def _stages(self, world: AskedWorld) -> Samples:
         manifest = self.bundle.manifest
         pixels, camera = vision_inputs(world.frame, manifest.image)
-        image, encode_s = _timed(partial(self._engine.embed_image, pixels, camera))
+        image, encode_s = timed(partial(self._engine.embed_image, pixels, camera))
         prefix = np.concatenate([self._table[[manifest.tokens.start]], image])
-        context, prefix_s = _timed(
+        context, prefix_s = timed(
             lambda: PrefixedContext(self._engine.new_context(), self._table, prefix)
         )
         prompts = [self._builder.build(Query(record.question)) for record in world.records]
-        _, question_s = _timed(partial(context.read, prompts[:1]))
+        _, question_s = timed(partial(context.read, prompts[:1]))
         samples = {ENCODE: [encode_s], PREFIX: [prefix_s], QUESTION: [question_s]}
         for batch in BATCHES:
             together = [prompts[n % len(prompts)] for n in range(batch)]
@@ -98,9 +98,9 @@ class RunTime:
     def _answers(self, world: AskedWorld, questions: Sequence[str]) -> Samples:
         encoded = self._session.encode(world.frame)
         write = partial(written_words, self._session, encoded)
-        alone = [_timed(partial(write, [question]))[1] for question in questions[:QUESTIONS]]
+        alone = [timed(partial(write, [question]))[1] for question in questions[:QUESTIONS]]
         eight = [questions[n % len(questions)] for n in range(8)]
-        _, together_s = _timed(partial(write, eight))
+        _, together_s = timed(partial(write, eight))
         return {ANSWER: alone, ANSWERS_8: [together_s]}
 
 
@@ -138,7 +138,7 @@ class Generate:
         """See ``Contestant.turn``."""
         answer = partial(self._reference.answer, world.frame)
         queries = [Query(record.question) for record in world.records[:QUESTIONS]]
-        return {ANSWER: [_timed(partial(answer, query))[1] for query in queries]}
+        return {ANSWER: [timed(partial(answer, query))[1] for query in queries]}
 
 
 def decoder_bytes(bundle: Bundle) -> int:
@@ -153,10 +153,11 @@ def _steps(context: PrefixedContext, prompts: Sequence[Prompt]) -> list[float]:
     strands = context.read(prompts)
     word = prompts[0].question[0]
     step = partial(context.extend, strands, [word] * len(strands))
-    return [_timed(step)[1] for _ in range(WORDS)]
+    return [timed(step)[1] for _ in range(WORDS)]
 
 
-def _timed(call: Callable[[], T]) -> tuple[T, float]:
+def timed(call: Callable[[], T]) -> tuple[T, float]:
+    """Return what a call returns, and the seconds that it took."""
     started = time.perf_counter()
     result = call()
     return result, time.perf_counter() - started

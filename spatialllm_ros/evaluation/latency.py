@@ -6,9 +6,7 @@ a frame's image prefix between questions, ``generate`` reads the image for each.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,9 +15,10 @@ from statistics import median
 import torch
 
 from spatialllm_ros.deploy.reference import TransformersReference
-from spatialllm_ros.errors import AnswerParseError
 from spatialllm_ros.evaluation.asked_worlds import AskedWorld, asked_worlds, seeds_from
-from spatialllm_ros.runtime.session import EncodedFrame, SpatialSession
+from spatialllm_ros.evaluation.contestants import timed
+from spatialllm_ros.evaluation.written_words import written_words
+from spatialllm_ros.runtime.session import SpatialSession
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS
 from spatialllm_ros.schema import Query
 
@@ -94,20 +93,6 @@ def _ask_both(
     encoded = session.encode(world.frame)
     for record in world.records:
         query = Query(record.question)
-        words, answer_s = _timed(partial(_words, session, encoded, query))
-        same, reference_s = _timed(partial(reference.answer, world.frame, query))
+        (words,), answer_s = timed(partial(written_words, session, encoded, [record.question]))
+        same, reference_s = timed(partial(reference.answer, world.frame, query))
         yield _Sample(words == same, encoded.encode_s, answer_s, reference_s)
-
-
-def _words(session: SpatialSession, encoded: EncodedFrame, query: Query) -> str:
-    """Return what the run time writes, be it in the answers' grammar or not."""
-    texts = ['']
-    with suppress(AnswerParseError):
-        session.answer(encoded, query, texts.append)
-    return texts[-1]
-
-
-def _timed(call: Callable[[], str]) -> tuple[str, float]:
-    started = time.perf_counter()
-    words = call()
-    return words, time.perf_counter() - started

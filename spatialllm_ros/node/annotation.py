@@ -19,7 +19,7 @@ JPEG_QUALITY = 85
 MOST_ANSWERS = 4
 """Drawn into one image; older ones go."""
 LEAST_PERIOD_S = 0.1
-"""Between two drawings, so that standing questions leave the CPU to the model."""
+"""Between two drawings, so that many questions leave the CPU to the model."""
 
 
 class AnnotatedImages:

@@ -63,3 +63,14 @@ def read_back() -> Callable[[QuestionRecord], tuple[str, dict[str, Mention]]]:
         raise AssertionError(f'no wording of {record.type} reads {blank!r}')
 
     return read
+
+
+@pytest.fixture(scope='module')
+def one_thread():
+    """Have torch compute in one thread: tiny models only lose time by sharing the work."""
+    import torch  # noqa: PLC0415  (not in every environment)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

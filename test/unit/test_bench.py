@@ -40,12 +40,7 @@ from spatialllm_ros.runtime.session import SpatialSession
 HIDDEN, INNER, LAYERS = 32, 48, 2
 
 
-@pytest.fixture(scope='module', autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # tiny models only lose time by sharing the work
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.fixture(scope='module')
