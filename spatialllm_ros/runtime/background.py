@@ -16,12 +16,15 @@ from spatialllm_ros.runtime.question_queue import QuestionQueue
 from spatialllm_ros.runtime.session import EncodedFrame, SpatialSession
 from spatialllm_ros.runtime.turns import Turns
 from spatialllm_ros.runtime.watches import Watch, WatchRounds
-from spatialllm_ros.schema import Answer
+from spatialllm_ros.schema import Answer, Frame, Query
 
 _log = logging.getLogger(__name__)
 
 OnWatch = Callable[[Watch, Outcome], None]
 """Hears each answer to a standing question, on the worker's thread; must return quickly."""
+
+OnAnswer = Callable[[Frame, Query, Answer], None]
+"""Takes an answer, what was asked and the frame that it speaks of; likewise."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Background:
         prefixes: Prefixes,
         queue: QuestionQueue,
         on_watch: OnWatch,
+        on_answer: OnAnswer,
     ) -> None:
         """Start with no new image and no standing question.
 
@@ -62,11 +66,12 @@ class Background:
             frames: where images come from.
             prefixes: what is encoded.
             queue: goes first: a standing question ends in mid-answer when another one waits.
-            on_watch: hears the answers.
+            on_watch: hears how each standing question ended.
+            on_answer: hears the answers with their frames.
         """
         self.rates, self.rounds = Rates(), WatchRounds()
         self._session, self._frames, self._prefixes = session, frames, prefixes
-        self._queue, self._on_watch = queue, on_watch
+        self._queue, self._on_watch, self._on_answer = queue, on_watch, on_answer
         self._turns = Turns()
         self._fresh: set[str] = set()  # cameras; guarded by the queue's condition
         self._running: list[Watch] = []
@@ -130,7 +135,10 @@ class Background:
         for index, outcome in self._session.answer_each(encoded, requests):
             if isinstance(outcome, CancelledError):
                 break  # they are asked anew after the questions
-            self._end(watches[index], self._timed(outcome, encoded))
+            timed = self._timed(outcome, encoded)
+            self._end(watches[index], timed)
+            if isinstance(timed, Answer):
+                self._on_answer(encoded.frame, watches[index].query, timed)
         self._running = []
 
     def _must_yield(self) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from threading import Thread
 
 from spatialllm_ros.errors import EngineError, InputError, SpatialLLMError
 from spatialllm_ros.runtime.answering import OnText, Request
-from spatialllm_ros.runtime.background import Background, OnWatch, Rates
+from spatialllm_ros.runtime.background import Background, OnAnswer, OnWatch, Rates
 from spatialllm_ros.runtime.frame_store import FrameStore
 from spatialllm_ros.runtime.prefixes import Prefixes
 from spatialllm_ros.runtime.question_queue import AnswerFuture, Question, QuestionQueue
@@ -24,9 +24,6 @@ from spatialllm_ros.runtime.watches import Watch, check_names
 from spatialllm_ros.schema import Answer, Frame, Query
 
 __all__ = ['AnswerFuture', 'OnAnswer', 'OnText', 'Rates', 'Scheduler', 'SchedulerSettings']
-
-OnAnswer = Callable[[Frame, Query, Answer], None]
-"""Takes an answer, what was asked and the frame that it speaks of."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,9 +67,11 @@ class Scheduler:
         self._session, self._frames, self._settings = session, frame_store, settings
         self._queue = QuestionQueue(settings.queue_size, settings.batch_size)
         self._prefixes = Prefixes(session, frame_store, self._reuse_s)
-        self._background = Background(session, frame_store, self._prefixes, self._queue, on_watch)
-        self._worker: Thread | None = None
         self._listeners: list[OnAnswer] = []
+        self._background = Background(
+            session, frame_store, self._prefixes, self._queue, on_watch, self._tell
+        )
+        self._worker: Thread | None = None
         self.apply(settings)
 
     def apply(self, settings: SchedulerSettings) -> None:
@@ -136,7 +135,10 @@ class Scheduler:
         return question.future
 
     def add_listener(self, listener: OnAnswer) -> None:
-        """Call ``listener`` with each answer, on the worker's thread; it must return quickly."""
+        """Call ``listener`` with each answer, on the worker's thread; it must return quickly.
+
+        Answers to standing questions are among them.
+        """
         self._listeners.append(listener)
 
     @property
@@ -221,8 +223,11 @@ class Scheduler:
         for index, outcome in self._session.answer_each(encoded, requests):
             self._queue.end(batch[index], outcome)
             if isinstance(outcome, Answer):
-                for listener in self._listeners:
-                    listener(frame, requests[index].query, outcome)
+                self._tell(frame, requests[index].query, outcome)
+
+    def _tell(self, frame: Frame, query: Query, answer: Answer) -> None:
+        for listener in self._listeners:
+            listener(frame, query, answer)
 
     def _request(self, question: Question) -> Request:
         def must_end() -> bool:

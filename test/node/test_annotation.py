@@ -13,6 +13,8 @@ pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built:
 
 from sensor_msgs.msg import CompressedImage
 
+from spatialllm_msgs.msg import Watch
+from spatialllm_msgs.srv import SetWatches
 from spatialllm_ros.geometry import azimuth, guessed_camera
 from spatialllm_ros.node import annotation
 from spatialllm_ros.node.annotation_drawing import (
@@ -174,3 +176,17 @@ def test_the_node_annotates_under_the_image_s_header(scripted, peer):
         assert (header.stamp.sec, header.stamp.nanosec) in stamps
     assert header.frame_id == 'camera_optical'
     assert messages[0].format == 'jpeg'
+
+
+def test_standing_answers_are_drawn_though_nobody_asks(scripted, peer):
+    messages = []
+    peer.node.create_subscription(
+        CompressedImage, '/spatialllm/annotated/compressed', messages.append, 1
+    )
+    bright = Watch(name='bright', question='is it bright?', options=['yes', 'no'])
+    peer.call(SetWatches, '/spatialllm/set_watches', watches=[bright])
+    with peer.filming() as stamps:
+        first, later = peer.until(lambda: len(messages) > 1 and messages[:2])
+    for message in (first, later):
+        assert (message.header.stamp.sec, message.header.stamp.nanosec) in stamps
+    assert first.header.stamp != later.header.stamp

@@ -42,6 +42,18 @@ def test_standing_questions_are_one_batch_on_every_encoded_frame(make_desk):
     assert (answer.timing.encode_s, answer.timing.image_age_s) == (0.25, 0.7)
 
 
+def test_who_draws_hears_the_standing_answers_with_their_frame(make_desk):
+    desk, drawn = make_desk(rates=EVERY_FRAME), queue.Queue()
+    desk.scheduler.add_listener(lambda *answered: drawn.put(answered))
+    desk.scheduler.watch([watch('a', 'one'), watch('b', 'fail'), watch('c', 'two', 'rear')])
+    for camera, question in (('front', 'one'), ('rear', 'two')):
+        newest = desk.film(camera)
+        frame, query, answer = drawn.get(timeout=DEADLINE_S)
+        assert frame is newest
+        assert (query.question, query.camera, answer.text) == (question, camera, question)
+    assert drawn.empty()
+
+
 def test_a_frame_that_a_question_had_encoded_counts_too(make_desk, clock):
     desk = make_desk(rates=Rates(watch_hz=0.001))
     desk.scheduler.watch([watch('a', 'one')])
