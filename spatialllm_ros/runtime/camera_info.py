@@ -13,6 +13,10 @@ from typing import Any, Protocol
 from spatialllm_ros.geometry import guessed_camera
 from spatialllm_ros.schema import CameraModel, Vec3
 
+EXTREME_SIZES = 1000.0
+"""A focal length, or a distance from the image to its principal point, of more or fewer (1/1000)
+image sides is no camera's; the rays that it gives may not even be finite."""
+
 
 class CameraInfoMessage(Protocol):
     """The fields of ``sensor_msgs/CameraInfo`` that describe the projection."""
@@ -80,7 +84,22 @@ def read_camera(
         cx_px=(cx - info.roi.x_offset + 0.5) / bin_x - 0.5,
         cy_px=(cy - info.roi.y_offset + 0.5) / bin_y - 0.5,
     )
+    if not _is_plausible(camera):
+        return CameraReading(
+            guess,
+            f'CameraInfo describes no camera: focal lengths {fx:.3g} and {fy:.3g}, '
+            f'principal point {cx:.3g}, {cy:.3g} pixels',
+        )
     return CameraReading(camera, '' if is_rectified else _distortion_remark(info))
+
+
+def _is_plausible(camera: CameraModel) -> bool:
+    side_px = max(camera.width_px, camera.height_px)
+    focal_lengths, centres = (camera.fx_px, camera.fy_px), (camera.cx_px, camera.cy_px)
+    return all(
+        side_px / EXTREME_SIZES <= focal_px <= side_px * EXTREME_SIZES
+        for focal_px in focal_lengths
+    ) and all(abs(centre_px) <= side_px * EXTREME_SIZES for centre_px in centres)
 
 
 def _distortion_remark(info: CameraInfoMessage) -> str:

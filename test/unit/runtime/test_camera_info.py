@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spatialllm_ros.geometry import camera_token_features
 from spatialllm_ros.runtime.camera_info import read_camera, up_from_angles, up_from_quaternion
 from spatialllm_ros.scenes.worlds import world_camera
 
@@ -55,6 +56,9 @@ def test_binning_and_region_of_interest_move_the_principal_point():
     (Info(k=(0.0,) * 9), 'K of CameraInfo is not set'),
     (Info(k=(math.nan,) * 9), 'K of CameraInfo is not set'),
     (Info(k=(-500.0, *Info.k[1:])), 'K of CameraInfo is not set'),
+    (Info(k=(1e300, *Info.k[1:])), 'describes no camera'),
+    (Info(k=(1e-3, *Info.k[1:])), 'describes no camera'),
+    (Info(k=(500.0, 0, -1e9, *Info.k[3:])), 'describes no camera'),
     (Info(width=320, height=240), 'describes an image of 320x240 pixels, the image has 640x480'),
 ])  # fmt: skip
 def test_what_cannot_belong_to_the_image_gives_a_guess(info, remark):
@@ -62,6 +66,15 @@ def test_what_cannot_belong_to_the_image_gives_a_guess(info, remark):
     assert remark in reading.remark
     assert not reading.camera.calibrated
     assert reading.camera.fx_px == pytest.approx(320 / math.tan(math.radians(30)))
+
+
+anything = st.floats(width=64)
+
+
+@given(k=st.tuples(*[anything] * 9), d=st.lists(anything, max_size=5))
+def test_whatever_the_intrinsics_are_rays_are_finite(k, d):
+    camera = read_camera(Info(k=k, d=d), 640, 480, FOV_RAD, is_rectified=False).camera
+    assert np.isfinite(camera_token_features(camera, 9, 12)).all()
 
 
 def test_distortion_is_noted_and_the_camera_still_counts_as_calibrated():
