@@ -54,7 +54,7 @@ setup(
         'train': tested('train'),
         'export': tested('export'),
         'tensorrt': tested('tensorrt'),
-        'web': ['nicegui'],
+        'dashboard': tested('dashboard'),
     },
     entry_points={
         'console_scripts': [

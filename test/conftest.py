@@ -16,7 +16,7 @@ OFFLINE_LAYERS = {
     *('scenes', 'questions', 'model', 'learning', 'image_annotation', 'evaluation', 'deploy'),
 }
 OFFLINE_PACKAGES = {'accelerate', 'matplotlib', 'mujoco', 'onnx', 'torch', 'transformers'}
-ROS_LAYERS = {'node', 'demo'}
+ROS_LAYERS = {'node', 'demo', 'dashboard'}
 ROS_PACKAGES = {'rclpy', 'spatialllm_msgs'}
 SCRIPT_TESTS = Path(__file__).parent / 'scripts'
 

@@ -54,6 +54,7 @@ LAYERS = {
     'node/watch_file.py': NODE | {'yaml'},
     'node/*.py': NODE,
     'demo/*.py': NODE | TRUTH | RUNTIME | {'demo', 'evaluation'},
+    'dashboard/*.py': NODE | {'dashboard', 'nicegui', 'starlette'},
     'deploy/tensorrt*.py': CORE | {'deploy', 'onnx', 'runtime', 'tensorrt'},
     'model/**/*.py': OFFLINE,
     'learning/**/*.py': OFFLINE,

@@ -17,11 +17,14 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ('spatialllm_ros', 'training', 'export', 'launch', 'test', 'tools')
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob('*.py'))
 LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.py'))
-ROS_FOLDERS = {('spatialllm_ros', 'node'), ('spatialllm_ros', 'demo')}
+ROS_FOLDERS = {('spatialllm_ros', layer) for layer in ('node', 'demo', 'dashboard')}
 MANIFEST = ElementTree.parse(ROOT / 'package.xml').getroot()
 
 # Imports that need no entry in package.xml: from wheels alone, or this package itself.
-NOT_ROS_DEPENDENCIES = {'spatialllm_ros', 'mcap', 'mcap_ros2', 'mujoco', 'PIL', 'tokenizers'}
+NOT_ROS_DEPENDENCIES = {
+    *('spatialllm_ros', 'mcap', 'mcap_ros2', 'mujoco', 'PIL', 'tokenizers'),
+    *('nicegui', 'starlette'),  # of the dashboard, which says what to install
+}
 ROSDEP_KEYS = {
     'cv2': 'python3-opencv',
     'numpy': 'python3-numpy',

@@ -1,0 +1,140 @@
+"""Camera images for browsers: the newest of each topic, bounded in size and rate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+import cv2
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage, Image
+
+from spatialllm_ros.errors import ImageError, NoFrameError
+from spatialllm_ros.node.annotation_drawing import jpeg_file
+from spatialllm_ros.node.quality_of_service import newest_only
+from spatialllm_ros.runtime.image_conversion import Rgb, rgb_from_compressed, rgb_from_image
+
+KINDS = {'sensor_msgs/msg/Image': Image, 'sensor_msgs/msg/CompressedImage': CompressedImage}
+
+GREATEST_SIDE_PX, JPEG_QUALITY = 960, 75
+DECODED_SIDE_PX = 8192
+"""Images with a longer side are not decoded."""
+LEAST_PERIOD_S = 0.1
+"""Between two images of a topic that are made for browsers, however many look."""
+WANTED_S = 3.0
+"""How long a topic stays subscribed to after the last tab looked."""
+
+
+class View:
+    """One topic's newest image; nothing is decoded until a browser fetches it.
+
+    Attributes:
+        number: of the newest image; 0 before the first.
+        problem: why the last one cannot be shown; empty where it can.
+    """
+
+    def __init__(self, kind: type) -> None:
+        """Start without an image of a message type."""
+        self.kind, self.number, self.problem = kind, 0, ''
+        self._message: Any = None
+        self._wanted_s = -WANTED_S
+        self._lock, self._shown, self._jpeg, self._made_s = Lock(), 0, b'', -LEAST_PERIOD_S
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody looked lately."""
+        return time.monotonic() - self._wanted_s < WANTED_S
+
+    def want(self) -> None:
+        """Note that somebody looks."""
+        self._wanted_s = time.monotonic()
+
+    def take(self, message: Any) -> None:
+        """Make a message the newest."""
+        self._message = message
+        self.number += 1
+
+    def jpeg(self) -> bytes:
+        """Return the newest image as a JPEG file, made once for all who look.
+
+        Raises:
+            NoFrameError: no image has arrived.
+            ImageError: the newest one cannot be shown.
+        """
+        with self._lock:
+            now_s = time.monotonic()
+            if self._shown != self.number and now_s - self._made_s >= LEAST_PERIOD_S:
+                self._shown, self._made_s = self.number, now_s
+                self._make()
+            if self.problem:
+                raise ImageError(self.problem)
+            if not self._jpeg:
+                raise NoFrameError('expected an image, but none has arrived')
+            return self._jpeg
+
+    def _make(self) -> None:
+        convert: Callable[[Any, int], Rgb]
+        convert = rgb_from_image if self.kind is Image else rgb_from_compressed
+        try:
+            rgb = convert(self._message, DECODED_SIDE_PX)
+        except ImageError as error:
+            self.problem = str(error)
+        else:
+            self._jpeg, self.problem = jpeg_file(bounded(rgb), JPEG_QUALITY), ''
+
+
+def bounded(rgb: Rgb) -> Rgb:
+    """Return an image of at most ``GREATEST_SIDE_PX`` on each side."""
+    height_px, width_px = rgb.shape[:2]
+    scale = GREATEST_SIDE_PX / max(height_px, width_px)
+    if scale >= 1:
+        return rgb
+    size = (max(1, round(width_px * scale)), max(1, round(height_px * scale)))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+class Views:
+    """The image topics that can be looked at; only those that somebody looks at are subscribed to.
+
+    Attributes:
+        by_topic: may be read from any thread; ``update`` belongs to the ROS thread.
+    """
+
+    def __init__(self, node: Node) -> None:
+        """Start without topics."""
+        self._node = node
+        self._subscriptions: dict[str, Any] = {}
+        self.by_topic: dict[str, View] = {}
+
+    def jpeg(self, topic: str) -> bytes:
+        """Return a topic's newest image as a JPEG file; from any thread.
+
+        Raises:
+            NoFrameError: no image has arrived, or the topic is not offered.
+            ImageError: the newest one cannot be shown.
+        """
+        view = self.by_topic.get(topic)
+        if view is None:
+            raise NoFrameError(f'expected a topic of images, found {topic[:100]!r}')
+        return view.jpeg()
+
+    def update(self, topics: dict[str, str]) -> None:
+        """Offer these topics, type by name, and subscribe to what is looked at.
+
+        A topic that is offered no longer, say while the node restarts, goes once nobody looks.
+        """
+        offered = {topic: View(KINDS[kind]) for topic, kind in topics.items()} | self.by_topic
+        self.by_topic = {
+            topic: view for topic, view in offered.items() if topic in topics or view.is_wanted
+        }
+        wanted = {topic for topic, view in self.by_topic.items() if view.is_wanted}
+        for topic in wanted - self._subscriptions.keys():
+            view = self.by_topic[topic]
+            self._subscriptions[topic] = self._node.create_subscription(
+                view.kind, topic, view.take, newest_only()
+            )
+        for topic in self._subscriptions.keys() - wanted:
+            self._node.destroy_subscription(self._subscriptions.pop(topic))
