@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from spatialllm_ros.errors import AnswerParseError, CancelledError, SpatialLLMEr
 from spatialllm_ros.runtime.answers import ParsedAnswer, check_metric, locate, parse_answer
 from spatialllm_ros.runtime.bundle import Manifest
 from spatialllm_ros.runtime.decoding import Logs, Strand, log_softmax
+from spatialllm_ros.runtime.prompt import Prompt
 from spatialllm_ros.runtime.tokenizer import Tokenizer
-from spatialllm_ros.schema import Answer, AnswerKind, Frame, Query
+from spatialllm_ros.schema import Answer, AnswerKind, Frame, Query, Timing
 
 OnText = Callable[[str], None]
 IsCancelled = Callable[[], bool]
@@ -39,30 +40,48 @@ class AnswerWriter:
     """Writes the answer to one question, word by word.
 
     Attributes:
-        strand: where the question stands in the decoder's context.
+        strand: where the question stands in the decoder's context; see ``take``.
         outcome: the answer, or why there is none; set when the question is over.
-        ended_s: when that was, by ``time.perf_counter``.
     """
 
+    strand: Strand
+
     def __init__(
-        self, request: Request, strand: Strand, frame: Frame, model: tuple[Manifest, Tokenizer]
+        self, request: Request, prompt: Prompt, frame: Frame, model: tuple[Manifest, Tokenizer]
     ) -> None:
-        """Take a question that has been read; closed ones are decided at once."""
-        self.strand = strand
+        """Start with a question that is still to be read."""
         self.outcome: Outcome | None = None
-        self.ended_s = 0.0
+        self._started_s = self._read_s = 0.0
         self._request = request
+        self._prompt = prompt
         self._frame = frame
         self._manifest, self._tokenizer = model
         self._words: list[int] = []
         self._text = ''
         self._log_probability = 0.0
-        if self._is_cancelled():
-            return
-        if request.query.options:
-            self._decide()
-        else:
-            self._write(int(strand.next_logs.argmax()))
+
+    @property
+    def prompt(self) -> Prompt:
+        """What the decoder has to read: the question and, once begun, its answer so far."""
+        if not self._words:
+            return self._prompt
+        return Prompt((*self._prompt.question, *self._words), ())
+
+    def take(self, strand: Strand, started_s: float) -> None:
+        """Go on behind ``prompt``, which has been read; closed questions are decided at once.
+
+        Args:
+            strand: what was read.
+            started_s: when reading began, by ``time.perf_counter``.
+        """
+        if not self._words:
+            self._started_s, self._read_s = started_s, time.perf_counter()
+        self.strand = strand
+        if not self._is_cancelled():
+            if strand.option_logs:
+                self._decide()
+            else:
+                self.advance()
 
     @property
     def last_word(self) -> int:
@@ -129,8 +148,13 @@ class AnswerWriter:
             self._end(error)
 
     def _end(self, outcome: Outcome) -> None:
-        self.outcome = outcome
-        self.ended_s = time.perf_counter()
+        ended_s = time.perf_counter()
+        timing = Timing(
+            prefill_s=self._read_s - self._started_s,
+            decode_s=ended_s - self._read_s,
+            total_s=ended_s - self._started_s,
+        )
+        self.outcome = replace(outcome, timing=timing) if isinstance(outcome, Answer) else outcome
 
     def _answer(self, parsed: ParsedAnswer, choice: int | None = None) -> Answer:
         image = self._manifest.image

@@ -57,6 +57,11 @@ class PrefixedContext:
         visible = places[None] <= places[:, None]
         context.append(Span(prefix, places, visible, places[-1:]))
 
+    @property
+    def room(self) -> int:
+        """How many further positions there are."""
+        return self._context.capacity - self._context.length
+
     def read(self, prompts: Sequence[Prompt]) -> list[Strand]:
         """Forget all earlier questions and read these, with their options.
 

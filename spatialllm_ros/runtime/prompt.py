@@ -14,6 +14,9 @@ from spatialllm_ros.runtime.bundle import Manifest
 from spatialllm_ros.runtime.tokenizer import Tokenizer
 from spatialllm_ros.schema import Query
 
+EXPECTED_ANSWER_TOKENS = 6
+"""Room that is kept for an answer where several share a context; most need less."""
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -51,7 +54,8 @@ class PromptBuilder:
         self._check_options(query.options, options)
         prompt = Prompt((*question, self._tokens.answer), options)
         longest = max(self._limits.answer_tokens, *map(len, options), 0)
-        room = min(self._room - self._need(prompt), self._positions - len(question) - 1 - longest)
+        need = self._need(prompt, self._limits.answer_tokens)
+        room = min(self._room - need, self._positions - len(question) - 1 - longest)
         if room < 0:
             raise QuestionError(
                 f'expected a question and options that fit the model, found {-room} tokens too '
@@ -60,11 +64,15 @@ class PromptBuilder:
         return prompt
 
     def in_passes(self, prompts: Mapping[int, Prompt]) -> list[list[int]]:
-        """Group prompts, by their keys and in their order, so that each group has room."""
+        """Group prompts, by their keys and in their order, so that each group has room.
+
+        Room for answers of the expected length, that is: longer ones may have to be taken up again
+        in another pass. A prompt alone has room for the longest answer.
+        """
         passes: list[list[int]] = []
         free = 0
         for key, prompt in prompts.items():
-            need = self._need(prompt)
+            need = self._need(prompt, min(EXPECTED_ANSWER_TOKENS, self._limits.answer_tokens))
             if not passes or need > free:
                 passes.append([])
                 free = self._room
@@ -72,10 +80,10 @@ class PromptBuilder:
             free -= need
         return passes
 
-    def _need(self, prompt: Prompt) -> int:
-        """Return how many positions a question may take until it is answered."""
+    def _need(self, prompt: Prompt, answer_tokens: int) -> int:
+        """Return how many positions a question takes with its options and an answer."""
         options = sum(len(option) - 1 for option in prompt.options)
-        return len(prompt.question) + options + self._limits.answer_tokens
+        return len(prompt.question) + options + answer_tokens
 
     def _words(self, text: str, what: str) -> tuple[int, ...]:
         """Return a text's ids, refusing what is no text."""

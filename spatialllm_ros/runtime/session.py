@@ -6,13 +6,12 @@ Knows neither ROS nor what computes. A session is used by one thread at a time.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from spatialllm_ros.errors import BundleError, QuestionError, SpatialLLMError
+from spatialllm_ros.errors import BundleError, QuestionError
 from spatialllm_ros.runtime.answering import AnswerWriter, Outcome, Request, closed_logs
 from spatialllm_ros.runtime.bundle import (
     EMBEDDINGS,
@@ -26,10 +25,10 @@ from spatialllm_ros.runtime.decoding import Logs, PrefixedContext
 from spatialllm_ros.runtime.engines import Engine, load_engine
 from spatialllm_ros.runtime.engines.base import Floats
 from spatialllm_ros.runtime.preprocess import vision_inputs
-from spatialllm_ros.runtime.prompt import Prompt, PromptBuilder
+from spatialllm_ros.runtime.prompt import PromptBuilder
 from spatialllm_ros.runtime.session_base import EncodedFrame, Session
 from spatialllm_ros.runtime.tokenizer import Tokenizer
-from spatialllm_ros.schema import Frame, Query, Timing
+from spatialllm_ros.schema import Frame, Query
 
 __all__ = ['EncodedFrame', 'Request', 'SpatialSession']
 
@@ -120,14 +119,21 @@ class SpatialSession(Session):
         Raises:
             EngineError: the engine failed; there are no further outcomes.
         """
-        prompts: dict[int, Prompt] = {}
+        writers: dict[int, AnswerWriter] = {}
         for index, request in enumerate(requests):
             try:
-                prompts[index] = self._prompts.build(request.query)
+                prompt = self._prompts.build(request.query)
             except QuestionError as error:
                 yield index, error
-        for together in self._prompts.in_passes(prompts):
-            yield from self._answer_pass(encoded, {i: (requests[i], prompts[i]) for i in together})
+            else:
+                model = (self._manifest, self._tokenizer)
+                writers[index] = AnswerWriter(request, prompt, encoded.frame, model)
+        while writers:
+            prompts = {index: writer.prompt for index, writer in writers.items()}
+            together = self._prompts.in_passes(prompts)[0]
+            begun = {index: writers.pop(index) for index in together}
+            yield from self._answer_pass(encoded.context, begun)
+            writers = begun | writers
 
     def option_logs(self, encoded: EncodedFrame, queries: Sequence[Query]) -> list[Logs]:
         """Return what ``closed_logs`` says of each question with options, for calibration.
@@ -151,40 +157,30 @@ class SpatialSession(Session):
         return PrefixedContext(self._engine.new_context(), self._embeddings, prefix)
 
     def _answer_pass(
-        self, encoded: EncodedFrame, chosen: Mapping[int, tuple[Request, Prompt]]
+        self, context: PrefixedContext, writers: dict[int, AnswerWriter]
     ) -> Iterator[tuple[int, Outcome]]:
-        """Answer questions that fit into the context together."""
+        """Answer questions that fit into the context together.
+
+        Those with long answers are left in ``writers`` where the room has run out before their
+        end: reading them again, alone, makes room.
+        """
         started_s = time.perf_counter()
-        strands = encoded.context.read([prompt for _, prompt in chosen.values()])
-        read_s = time.perf_counter()
-        model = (self.bundle.manifest, self._tokenizer)
-        writers = {
-            index: AnswerWriter(request, strand, encoded.frame, model)
-            for (index, (request, _)), strand in zip(chosen.items(), strands, strict=True)
-        }
-        while writers:
-            for index in [index for index, writer in writers.items() if writer.outcome]:
-                yield index, _timed(writers.pop(index), started_s, read_s)
-            if writers:
-                active = list(writers.values())
-                encoded.context.extend(
-                    [writer.strand for writer in active], [writer.last_word for writer in active]
-                )
-                for writer in active:
-                    writer.advance()
-
-
-def _timed(writer: AnswerWriter, started_s: float, read_s: float) -> Outcome:
-    outcome = writer.outcome
-    assert outcome is not None, 'a pass ends when every question has an outcome'
-    if isinstance(outcome, SpatialLLMError):
-        return outcome
-    timing = Timing(
-        prefill_s=read_s - started_s,
-        decode_s=writer.ended_s - read_s,
-        total_s=writer.ended_s - started_s,
-    )
-    return replace(outcome, timing=timing)
+        strands = context.read([writer.prompt for writer in writers.values()])
+        for writer, strand in zip(writers.values(), strands, strict=True):
+            writer.take(strand, started_s)
+        while True:
+            for index, writer in list(writers.items()):
+                if writer.outcome:
+                    yield index, writer.outcome
+                    del writers[index]
+            active = list(writers.values())
+            if not active or context.room < len(active):
+                return
+            context.extend(
+                [writer.strand for writer in active], [writer.last_word for writer in active]
+            )
+            for writer in active:
+                writer.advance()
 
 
 def _load_embeddings(bundle: Bundle) -> Floats:

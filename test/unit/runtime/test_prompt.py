@@ -95,7 +95,7 @@ def test_passes_hold_what_fits_and_lose_nothing(make_builder, lengths):
     prompts = {n + 100: builder.build(Query('car ' * k)) for n, k in enumerate(lengths)}
     passes = builder.in_passes(prompts)
     assert [key for together in passes for key in together] == list(prompts)
-    needs = [[len(prompts[key].question) + 10 for key in together] for together in passes]
+    needs = [[len(prompts[key].question) + 6 for key in together] for together in passes]
     assert all(sum(need) <= 40 for need in needs)
     for these, following in itertools.pairwise(needs):
         assert sum(these) + following[0] > 40

@@ -119,6 +119,21 @@ def test_together_is_the_same_as_one_at_a_time(text_session, frame, context):
     assert [plain(outcome) for outcome in together] == [plain(outcome) for outcome in alone]
 
 
+@pytest.mark.parametrize('context', range(23, 49))
+def test_long_answers_are_taken_up_again_where_room_runs_out(text_session, frame, context):
+    """Answers of 9, 4, 2 and 3 words, for each of which room for 6 is kept."""
+    queries = [Query(q) for q in ('where is the car ?', 'where is the dog ?', 'the car ?')]
+    queries += [Query('is the dog red ?', ('yes', 'no'))]
+    session = text_session(SAID, context=context)
+    requests = requests_for(queries)
+    outcomes = session.answer_batch(session.encode(frame()), requests)
+    assert [outcome.text for outcome in outcomes] == [SAID[query.question] for query in queries]
+    for query, heard in zip(queries, heard_by(requests), strict=True):
+        words = SAID[query.question].split()
+        assert heard == [' '.join(words[: n + 1]) for n in range(len(words))]
+    assert all(0 <= outcome.timing.prefill_s < outcome.timing.total_s for outcome in outcomes)
+
+
 def test_a_prefix_serves_again_and_again(text_session, frame):
     session = text_session()
     fresh = {}
