@@ -1,7 +1,7 @@
 """Export, quantise and ask a model of random weights, and tell the time and the peak memory.
 
 python export/try_large.py --scratch out/large                 # a billion parameters
-python export/try_large.py --scratch out/large --layers 2
+python export/try_large.py --scratch out/large --layers 2 --precision int8 int4 --keep
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from spatialllm_ros.deploy.bundle_export import ExportSettings
 from spatialllm_ros.deploy.large_trial import TrialSizes, run_trial
@@ -20,7 +21,8 @@ def main() -> None:
     """Parse the command line, run the trial."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--scratch', type=Path, required=True, help='a folder with much room')
-    parser.add_argument('--precision', choices=list(PRECISIONS), default='int4')
+    parser.add_argument('--keep', action='store_true', help='leave all files in the folder')
+    parser.add_argument('--precision', nargs='+', choices=list(PRECISIONS), default=['int4'])
     for name in ('layers', 'hidden_size', 'intermediate_size', 'heads', 'key_heads'):
         parser.add_argument(
             f'--{name.replace("_", "-")}', type=int, default=getattr(TrialSizes, name),
@@ -37,7 +39,10 @@ def main() -> None:
             args.layers, args.hidden_size, args.intermediate_size, args.heads, args.key_heads
         )
         settings = ExportSettings('trial', context=args.context, inside_bytes=args.inside_bytes)
-        answer = run_trial(sizes, args.precision, settings, args.scratch, print)
+        args.scratch.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix='trial-', dir=args.scratch) as scratch:
+            folder = args.scratch if args.keep else Path(scratch)
+            answer = run_trial(sizes, args.precision, settings, folder, print)
     except SpatialLLMError as error:
         sys.exit(str(error))
     print(f'answer               {answer.text!r}, confidence {answer.confidence:.3f}')

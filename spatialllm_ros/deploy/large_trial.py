@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,8 @@ from spatialllm_ros.deploy.checkpoint import export_checkpoint
 from spatialllm_ros.deploy.precision import write_quantised
 from spatialllm_ros.deploy.weight_shards import write_shards
 from spatialllm_ros.deploy.weight_storage import INSIDE_BYTES
+from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.evaluation.contestants import decoder_bytes
 from spatialllm_ros.learning.building import MARKS
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
@@ -30,6 +31,7 @@ from spatialllm_ros.runtime.bundle import TOKENIZER, load_bundle
 from spatialllm_ros.runtime.session import SpatialSession
 from spatialllm_ros.schema import Answer, CameraModel, Frame, Query
 
+FLOAT32 = 'float32'
 SIDE_PX = 224
 QUESTION = Query('what is higher than the mug?', ('there is no mug', 'red car'))
 SPREAD = 0.02
@@ -71,40 +73,40 @@ class TrialSizes:
 
 
 def run_trial(
-    sizes: TrialSizes, precision: str, settings: ExportSettings, scratch: Path,
+    sizes: TrialSizes, precisions: Sequence[str], settings: ExportSettings, folder: Path,
     tell: Callable[[str], None],
 ) -> Answer:  # fmt: skip
-    """Make the model, export it, quantise it and ask it; its files are deleted at the end.
+    """Make the model, export it, quantise it and ask the last of what came out.
 
     Args:
         sizes: of the model.
-        precision: a key of ``PRECISIONS``.
+        precisions: keys of ``PRECISIONS``.
         settings: of the export.
-        scratch: a folder with room for all files, made if it is missing.
+        folder: gets the folders ``model``, ``float32`` and one for each precision; none of them
+            may be there.
         tell: takes a line about each step.
 
     Raises:
-        ConfigError: the disk is too small, or the model cannot have this precision.
+        ConfigError: the place is taken, the disk too small, or the model cannot have a precision.
     """
-    scratch.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix='trial-', dir=scratch) as made:
-        folder = Path(made)
-        with _measured('random weights', tell):
-            write_random_model(sizes.config(), folder / 'model')
-        with _measured('float32 export', tell):
-            parent = export_checkpoint(folder / 'model', folder / 'float32', settings)
-        tell(f'{parent.manifest.parameters / 1e6:,.1f} M parameters')
+    if taken := [name for name in ('model', FLOAT32, *precisions) if (folder / name).exists()]:
+        raise ConfigError(f'expected room for new folders in {folder}, found {taken}; delete them')
+    folder.mkdir(parents=True, exist_ok=True)
+    with _measured('random weights', tell):
+        write_random_model(sizes.config(), folder / 'model')
+    with _measured('float32 export', tell):
+        parent = export_checkpoint(folder / 'model', folder / FLOAT32, settings)
+    tell(f'{parent.manifest.parameters / 1e6:,.1f} M parameters')
+    for precision in precisions:
         (folder / precision).mkdir()
         with _measured(precision, tell):
             write_quantised(parent, folder / precision, precision)
-        for bundle in (parent, load_bundle(folder / precision)):
-            parts = bundle.manifest.files.values()
-            size = sum(entry.bytes for entry in parts if entry.path.startswith('decoder'))
-            tell(f'{bundle.manifest.decoder.precision:16s} decoder {size / 1e6:10,.1f} MB')
-        with _measured('load', tell):
-            session = SpatialSession.load(folder / precision)
-        with _measured('image and question', tell):
-            return session.answer(session.encode(_noise_frame()), QUESTION)
+    for name in (FLOAT32, *precisions):
+        tell(f'{name:16s} decoder {decoder_bytes(load_bundle(folder / name)) / 1e6:10,.1f} MB')
+    with _measured('load', tell):
+        session = SpatialSession.load(folder / name)
+    with _measured('image and question', tell):
+        return session.answer(session.encode(_noise_frame()), QUESTION)
 
 
 def write_random_model(config: SpatialLLMConfig, folder: Path) -> None:

@@ -44,12 +44,14 @@ def test_a_context_without_room_for_the_image_is_refused():
         plan_export(load_recipe(RECIPES / 'nano.yaml'), replace(SETTINGS, context=100))
 
 
-def test_trial_of_a_tiny_model_answers_and_leaves_nothing(tmp_path):
+def test_trial_of_a_tiny_model_answers_and_keeps_its_bundles(tmp_path):
     sizes = TrialSizes(1, 64, 96, 2, 1)
     told: list[str] = []
     settings = ExportSettings('trial', context=256, inside_bytes=100_000)
-    answer = run_trial(sizes, 'int4', settings, tmp_path / 'scratch', told.append)
+    answer = run_trial(sizes, ['int8', 'int4'], settings, tmp_path, told.append)
     assert answer.text in QUESTION.options
     decoders = {line.split()[0]: float(line.split()[2]) for line in told if ' decoder ' in line}
     assert decoders['int4'] < 0.3 * decoders['float32']
-    assert list((tmp_path / 'scratch').iterdir()) == []
+    assert {load_bundle(tmp_path / n).manifest.decoder.precision for n in decoders} == {*decoders}
+    with pytest.raises(ConfigError, match=r"found \['model', 'float32', 'int4'\]; delete"):
+        run_trial(sizes, ['int4'], settings, tmp_path, told.append)
