@@ -4,6 +4,7 @@ SpatialLLMError
 ├── ConfigError                 a parameter, recipe or file that says something impossible
 ├── BundleError                 a model bundle that is missing, truncated, altered or foreign
 ├── EngineError                 an engine that cannot be loaded or that failed while running
+├── DepthError                  a depth image that does not tell how far something is
 ├── GeometryError               points or directions for which the asked quantity does not exist
 ├── SceneError                  a scene that cannot be rendered, read or written
 ├── TrainingGateError           a training stage that did not reach what the next one needs
@@ -37,6 +38,10 @@ class BundleError(SpatialLLMError):
 
 class EngineError(SpatialLLMError):
     """An inference engine cannot be loaded or failed while running."""
+
+
+class DepthError(SpatialLLMError):
+    """No depth image tells how far something is."""
 
 
 class GeometryError(SpatialLLMError):

@@ -179,6 +179,7 @@ class Answer:
 
     Attributes:
         confidence: probability of the answer; for a closed one, renormalised over its options.
+        camera: of the image; None until the scheduler tells.
     """
 
     text: str
@@ -192,4 +193,5 @@ class Answer:
     number: float | None = None
     unit: str = ''
     pose: LocatedObject | None = None
+    camera: CameraModel | None = None
     timing: Timing = field(default_factory=Timing)

@@ -127,7 +127,7 @@ def rgb_from_image(message: ImageMessage, max_side_px: int) -> Rgb:
 
 def _samples(message: ImageMessage, encoding: Encoding) -> NDArray[Any]:
     """Return the message's samples (rows, W) or (rows, W, channels), in native byte order."""
-    width, height, step = message.width, message.height, message.step
+    width, height = message.width, message.height
     columns_shared, rows_shared = encoding.shares_chroma
     if width % columns_shared or height % rows_shared:
         raise UnfitImageError(
@@ -136,13 +136,30 @@ def _samples(message: ImageMessage, encoding: Encoding) -> NDArray[Any]:
             f'{rows_shared} for {message.encoding}, found {width}x{height}',
         )
     row_bytes = width * encoding.channels * encoding.sample_bytes
+    rows = height * 3 // 2 if encoding.has_chroma_plane else height
+    samples: NDArray[Any] = message_rows(message, rows, row_bytes)
+    if encoding.sample_bytes == 2:
+        order = '>u2' if message.is_bigendian else '<u2'
+        samples = np.ascontiguousarray(samples).view(order).astype(np.uint16)
+    shape = (rows, width) if encoding.channels == 1 else (rows, width, encoding.channels)
+    return np.ascontiguousarray(samples.reshape(shape))
+
+
+def message_rows(message: ImageMessage, rows: int, row_bytes: int) -> NDArray[np.uint8]:
+    """Return the bytes (rows, row_bytes) of an image message without the padding of its rows.
+
+    They are not copied.
+
+    Raises:
+        UnfitImageError: the message holds less.
+    """
+    step = message.step
     if step < row_bytes:
         raise UnfitImageError(
             'layout',
-            f'expected a step of at least {row_bytes} bytes for {width} pixels of '
+            f'expected a step of at least {row_bytes} bytes for {message.width} pixels of '
             f'{message.encoding}, found {step}',
         )
-    rows = height * 3 // 2 if encoding.has_chroma_plane else height
     if len(message.data) < step * rows:
         raise UnfitImageError(
             'layout',
@@ -150,12 +167,7 @@ def _samples(message: ImageMessage, encoding: Encoding) -> NDArray[Any]:
             f'found {len(message.data)}',
         )
     lines = np.frombuffer(message.data, np.uint8, count=step * rows).reshape(rows, step)
-    samples: NDArray[Any] = lines[:, :row_bytes]
-    if encoding.sample_bytes == 2:
-        order = '>u2' if message.is_bigendian else '<u2'
-        samples = np.ascontiguousarray(samples).view(order).astype(np.uint16)
-    shape = (rows, width) if encoding.channels == 1 else (rows, width, encoding.channels)
-    return np.ascontiguousarray(samples.reshape(shape))
+    return lines[:, :row_bytes]
 
 
 def rgb_from_compressed(message: CompressedMessage, max_side_px: int) -> Rgb:

@@ -18,7 +18,7 @@ from spatialllm_ros.errors import AnswerTimeoutError, BusyError, CancelledError,
 from spatialllm_ros.runtime.answering import OnText, Outcome
 from spatialllm_ros.runtime.frame_store import NANOSECONDS
 from spatialllm_ros.runtime.turns import Turns
-from spatialllm_ros.schema import Answer, Query
+from spatialllm_ros.schema import Answer, CameraModel, Query
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,9 @@ class Question:
         received_ns: when it came, by the clock of the frames.
         received_s: the same by ``time.monotonic``.
         limit_s: how long it may take from then.
+        asked_with: one that it shares its frame with, and goes with at any time.
         encode_s: how long it waited for a frame to be encoded.
+        camera: of the frame.
     """
 
     query: Query
@@ -68,7 +70,9 @@ class Question:
     received_ns: int
     received_s: float
     limit_s: float
+    asked_with: Question | None = None
     encode_s: float = 0.0
+    camera: CameraModel | None = None
     is_cancelled: bool = False
 
     @property
@@ -113,7 +117,7 @@ class Question:
             queue_s=max(0.0, total_s - self.encode_s - known.prefill_s - known.decode_s),
             total_s=total_s,
         )
-        return replace(answer, timing=timing)
+        return replace(answer, timing=timing, camera=self.camera)
 
 
 class QuestionQueue:
@@ -163,8 +167,10 @@ class QuestionQueue:
         for question in waiting:
             question.future.cancel()
 
-    def put(self, question: Question) -> None:
-        """Let a question wait for its turn.
+    def put(self, question: Question, *asked_with: Question) -> None:
+        """Let a question wait for its turn, and with it those that are asked with it.
+
+        Those need no room of their own.
 
         Raises:
             BusyError: the queue is full or closed.
@@ -172,12 +178,12 @@ class QuestionQueue:
         with self.changed:
             if not self._is_open:
                 raise BusyError('expected to be active, found questions stopped; activate first')
-            if len(self._waiting) >= self.size:
+            if sum(q.asked_with is None for q in self._waiting) >= self.size:
                 raise BusyError(
                     f'expected at most {self.size} waiting questions, found that many before '
                     'this one; ask again later'
                 )
-            self._waiting.append(question)
+            self._waiting += [question, *asked_with]
             self.changed.notify()
 
     def cancel(self, future: AnswerFuture) -> bool:
@@ -209,6 +215,7 @@ class QuestionQueue:
             for camera in cameras:
                 self._turns.serve(camera)
             batch = [q for q in self._waiting if q.query.camera in cameras][: self.batch_size]
+            batch += [q for q in self._waiting if q.asked_with in batch and q not in batch]
             self._running = self._withdraw(lambda question: question in batch)
             return batch
 

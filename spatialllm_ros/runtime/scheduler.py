@@ -116,23 +116,29 @@ class Scheduler:
             UnknownCameraError: names the known cameras.
             BusyError: the queue is full, or the scheduler is stopped.
         """
-        received_s, received_ns = time.monotonic(), self._frames.now_ns()
-        self._session.check(query)
-        max_age_s = query.max_frame_age_s
-        question = Question(
-            query=replace(
-                query,
-                camera=self._frames.resolve(query.camera),
-                max_frame_age_s=self._frames.max_frame_age_s if max_age_s is None else max_age_s,
-            ),
-            on_text=on_text,
-            future=AnswerFuture(self._queue.cancel),
-            received_ns=received_ns,
-            received_s=received_s,
-            limit_s=self._settings.timeout_s if timeout_s is None else timeout_s,
-        )
+        question = self._question(query, on_text, timeout_s)
         self._queue.put(question)
         return question.future
+
+    def submit_with_lookup(
+        self, query: Query, lookup: Query, on_text: OnText | None = None
+    ) -> tuple[AnswerFuture, AnswerFuture]:
+        """Queue a question with another one that is answered from the very same frame.
+
+        The second needs no room of its own in the queue.
+
+        Args:
+            query: see ``submit``.
+            lookup: to the same camera.
+            on_text: see ``submit``; of the first question.
+
+        Raises:
+            QuestionError, UnknownCameraError, BusyError: see ``submit``; none is asked then.
+        """
+        question = self._question(query, on_text, None)
+        other = replace(self._question(lookup, None, None), asked_with=question)
+        self._queue.put(question, other)
+        return question.future, other.future
 
     def add_listener(self, listener: OnAnswer) -> None:
         """Call ``listener`` with each answer, on the worker's thread; it must return quickly.
@@ -171,6 +177,23 @@ class Scheduler:
     def _reuse_s(self, camera: str) -> float:
         hz = self._settings.rates.encode_ahead_hz.get(camera, 0.0)
         return 1 / hz if hz else 0.0
+
+    def _question(self, query: Query, on_text: OnText | None, timeout_s: float | None) -> Question:
+        received_s, received_ns = time.monotonic(), self._frames.now_ns()
+        self._session.check(query)
+        max_age_s = query.max_frame_age_s
+        return Question(
+            query=replace(
+                query,
+                camera=self._frames.resolve(query.camera),
+                max_frame_age_s=self._frames.max_frame_age_s if max_age_s is None else max_age_s,
+            ),
+            on_text=on_text,
+            future=AnswerFuture(self._queue.cancel),
+            received_ns=received_ns,
+            received_s=received_s,
+            limit_s=self._settings.timeout_s if timeout_s is None else timeout_s,
+        )
 
     # What follows runs on the worker's thread.
 
@@ -218,7 +241,7 @@ class Scheduler:
     def _answer_from(self, frame: Frame, batch: list[Question]) -> None:
         encoded, encode_s = self._prefixes.encode(frame)
         for question in batch:
-            question.encode_s = encode_s
+            question.encode_s, question.camera = encode_s, frame.camera
         requests = [self._request(question) for question in batch]
         for index, outcome in self._session.answer_each(encoded, requests):
             self._queue.end(batch[index], outcome)

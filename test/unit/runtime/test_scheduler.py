@@ -74,6 +74,32 @@ def test_waiting_questions_to_one_camera_run_together_and_cameras_take_turns(mak
     assert desk.scheduler.waiting == 0
 
 
+def test_a_question_and_its_lookup_share_a_frame_however_small_batches_and_queue_are(make_desk):
+    desk = make_desk(batch_size=1, queue_size=1)
+    desk.film()
+    talking = desk.talk()
+    pair = desk.scheduler.submit_with_lookup(Query('how far?'), Query('where?'))
+    with pytest.raises(BusyError):
+        desk.submit('one more')
+    talking.cancel()
+    newer = desk.film(stamp_s=4.75)
+    desk.let_go_on()
+    answers = [future.result(DEADLINE_S) for future in pair]
+    assert [answer.text for answer in answers] == ['how far?', 'where?']
+    assert {answer.stamp_ns for answer in answers} == {newer.stamp_ns}
+    assert all(answer.camera is newer.camera for answer in answers)
+    assert desk.session.batches == [['talk'], ['how far?', 'where?']]
+
+
+def test_a_lookup_outlives_its_question(desk):
+    talking = desk.talk()
+    question, lookup = desk.scheduler.submit_with_lookup(Query('how far?'), Query('where?'))
+    question.cancel()
+    talking.cancel()
+    desk.let_go_on()
+    assert lookup.result(DEADLINE_S).text == 'where?'
+
+
 def test_an_answer_does_not_wait_for_its_batch(desk):
     holding = desk.talk()
     short, long = desk.submit('short'), desk.submit('talk')
