@@ -1,0 +1,114 @@
+"""The dashboard's ROS side, beside a real node in another process."""
+
+import signal
+
+import pytest
+
+pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
+
+from spatialllm_msgs.msg import Watch
+from spatialllm_msgs.srv import SetWatches
+from spatialllm_ros.dashboard.board import MOST_OPEN
+from spatialllm_ros.dashboard.ros_client import RosClient
+from spatialllm_ros.errors import BusyError
+
+BRIGHT = {'name': 'bright', 'question': 'is it bright?', 'options': ['yes', 'no']}
+
+
+@pytest.fixture
+def client(domain, monkeypatch):
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
+    client = RosClient('/spatialllm', [])
+    yield client
+    client.close()
+
+
+def end_of(peer, exchange):
+    peer.until(lambda: not exchange.is_open)
+    return exchange.status
+
+
+def test_an_answer_comes_with_its_words_times_and_camera(scripted, peer, client):
+    peer.until(lambda: client.board.is_well)
+    with peer.filming():
+        peer.ask_until(0, 'ready?')
+        bright = client.ask('is it bright?', options=('yes', 'no'))
+        assert end_of(peer, bright) == 'OK'
+    assert (bright.words, bright.camera, bright.confidence) == ('yes', 'camera', 0.5)
+    assert 0 < sum(bright.parts_s.values()) < bright.latency_s
+    assert client.board.cameras == ('camera',)
+
+
+def test_what_the_node_refuses_ends_with_its_reason(scripted, peer, client):
+    peer.until(lambda: client.board.is_present)
+    refused = client.ask('x' * 1001)
+    assert end_of(peer, refused) == 'BAD_QUESTION'
+    assert 'expected a question in words' in refused.words
+
+
+def test_words_stream_until_somebody_cancels(scripted, peer, client):
+    peer.until(lambda: client.board.is_present)
+    with peer.filming():
+        peer.ask_until(0, 'ready?')
+        talk = client.ask('talk without end')
+        peer.until(lambda: len(talk.words) > 20)
+        client.cancel(talk)
+        assert end_of(peer, talk) == 'CANCELLED'
+
+
+def test_a_question_can_be_cancelled_at_once(scripted, peer, client):
+    peer.until(lambda: client.board.is_present)
+    with peer.filming():
+        peer.ask_until(0, 'ready?')
+        talk = client.ask('talk without end')
+        client.cancel(talk)
+        assert end_of(peer, talk) == 'CANCELLED'
+
+
+def test_few_questions_wait_at_once(scripted, peer, client):
+    peer.until(lambda: client.board.is_present)
+    with peer.filming():
+        peer.ask_until(0, 'ready?')
+        waiting = [client.ask('talk without end') for _ in range(MOST_OPEN)]
+        with pytest.raises(BusyError, match='wait for one, or cancel it'):
+            client.ask('another?')
+        for exchange in waiting:
+            client.cancel(exchange)
+        assert {end_of(peer, exchange) for exchange in waiting} <= {'CANCELLED', 'BUSY'}
+
+
+def test_a_node_that_leaves_takes_its_open_questions_along(start_node, peer, client):
+    absent = client.ask('anybody there?')
+    assert absent.status == 'NO_NODE'
+    assert 'expected the node /spatialllm, found none' in absent.words
+    node = start_node()
+    peer.until(lambda: client.board.is_well)
+    with peer.filming():
+        peer.ask_until(0, 'ready?')
+        talk = client.ask('talk without end')
+        peer.until(lambda: talk.words)
+        node.signal(signal.SIGTERM)
+        assert end_of(peer, talk) in {'CANCELLED', 'NO_NODE'}
+    peer.until(lambda: 'found none' in client.board.state)
+    assert not client.board.is_well
+    start_node()
+    peer.until(lambda: client.board.is_well)
+
+
+def test_standing_questions_come_and_go(scripted, peer, client):
+    peer.call(SetWatches, '/spatialllm/set_watches', watches=[Watch(**BRIGHT)])
+    with peer.filming():
+        peer.until(lambda: client.board.watches)
+    (answer,) = client.board.watches.values()
+    assert (answer.name, answer.question, answer.text) == ('bright', 'is it bright?', 'yes')
+    peer.call(SetWatches, '/spatialllm/set_watches', watches=[])
+    peer.until(lambda: not client.board.watches)
+
+
+def test_the_images_that_the_node_reads_and_draws_can_be_looked_at(scripted, peer, client):
+    peer.until(lambda: '/image' in client.views.by_topic)
+    assert '/spatialllm/annotated/compressed' in client.views.by_topic
+    view = client.views.by_topic['/image']
+    with peer.filming():
+        peer.until(lambda: view.want() or view.number)
+    assert view.jpeg().startswith(b'\xff\xd8')
