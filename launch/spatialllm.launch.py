@@ -1,6 +1,7 @@
-"""Start the node on a camera.
+"""Start the node on a camera, or on several.
 
 ros2 launch spatialllm_ros spatialllm.launch.py image:=/my/camera/image_raw
+ros2 launch spatialllm_ros spatialllm.launch.py cameras:=front,rear image:=image_raw
 
 What is not given here or in params_file keeps the node's own value.
 """
@@ -19,6 +20,12 @@ def generate_launch_description() -> LaunchDescription:
     """Declare the arguments, choose the Fast DDS profile and start the node."""
     return LaunchDescription(
         [
+            DeclareLaunchArgument(
+                'cameras',
+                default_value='',
+                description='names of several cameras, with commas between them; image and '
+                'camera_info are then taken from the namespace of each: front/image',
+            ),
             DeclareLaunchArgument(
                 'image', default_value='image', description='topic of the camera images'
             ),
@@ -59,17 +66,13 @@ def fast_dds_profile() -> list[SetEnvironmentVariable]:
 
 def spatialllm_node(context: LaunchContext) -> list[LifecycleNode]:
     """Describe the node, with the parameters and topics that were given."""
-    given = {
-        name: LaunchConfiguration(name).perform(context)
-        for name in ('image', 'camera_info', 'transport', 'bundle', 'params_file')
-    }
-    overrides = {'bundle': given['bundle'], 'camera.transport': given['transport']}
+    arguments = ('cameras', 'image', 'camera_info', 'transport', 'bundle', 'params_file')
+    given = {name: LaunchConfiguration(name).perform(context) for name in arguments}
+    cameras = [name.strip() for name in given['cameras'].split(',') if name.strip()]
     parameters: list[object] = [given['params_file']] if given['params_file'] else []
-    parameters += [
-        {name: ParameterValue(value, value_type=str)} for name, value in overrides.items() if value
-    ]
-    image = given['image']
-    beside_image = str(PurePosixPath(image).with_name('camera_info'))
+    if given['bundle']:
+        parameters.append({'bundle': text(given['bundle'])})
+    parameters += camera_parameters(cameras, given)
     return [
         LifecycleNode(
             package='spatialllm_ros',
@@ -78,10 +81,36 @@ def spatialllm_node(context: LaunchContext) -> list[LifecycleNode]:
             namespace='',
             output='screen',
             parameters=parameters,
-            remappings=[
-                ('image', image),
-                ('image/compressed', f'{image}/compressed'),
-                ('camera_info', given['camera_info'] or beside_image),
-            ],
+            remappings=[] if cameras else camera_remappings(given),
         )
     ]
+
+
+def camera_parameters(cameras: list[str], given: dict[str, str]) -> list[dict[str, object]]:
+    """Return the parameters of several cameras by name; of the only one, what was given."""
+    if not cameras:
+        return [{'camera.transport': text(given['transport'])}] if given['transport'] else []
+    own: dict[str, object] = {'camera_names': cameras}
+    for name in cameras:
+        own[f'{name}.image_topic'] = text(f'{name}/{given["image"]}')
+        if given['camera_info']:
+            own[f'{name}.info_topic'] = text(f'{name}/{given["camera_info"]}')
+        if given['transport']:
+            own[f'{name}.transport'] = text(given['transport'])
+    return [own]
+
+
+def camera_remappings(given: dict[str, str]) -> list[tuple[str, str]]:
+    """Connect the only camera's topics."""
+    image = given['image']
+    beside_image = str(PurePosixPath(image).with_name('camera_info'))
+    return [
+        ('image', image),
+        ('image/compressed', f'{image}/compressed'),
+        ('camera_info', given['camera_info'] or beside_image),
+    ]
+
+
+def text(value: str) -> ParameterValue:
+    """Keep a parameter from being read as a number or a truth value."""
+    return ParameterValue(value, value_type=str)

@@ -4,6 +4,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytest.importorskip('launch_ros', reason='launch_ros is not in this environment')
 
@@ -18,6 +19,24 @@ def context_with(**configurations: str) -> LaunchContext:
     return context
 
 
+def launched_node(**given: str):
+    """Return the node that the launch file describes, and the parameters it is given."""
+    functions = runpy.run_path(str(FOLDER / 'spatialllm.launch.py'))
+    description = functions['generate_launch_description']()
+    context = LaunchContext()
+    for argument in description.get_launch_arguments():
+        context.launch_configurations[argument.name] = given.get(argument.name, '')
+    (node,) = functions['spatialllm_node'](context)
+    node._perform_substitutions(context)
+    parameters = {}
+    for path, is_file in node._Node__expanded_parameter_arguments:
+        if is_file:
+            written = Path(path).read_text(encoding='utf-8').replace('!!python/tuple', '')
+            (of_node,) = yaml.safe_load(written).values()
+            parameters |= of_node['ros__parameters']
+    return node, parameters
+
+
 @pytest.mark.parametrize(
     ('image', 'camera_info', 'expected'),
     [
@@ -28,17 +47,35 @@ def context_with(**configurations: str) -> LaunchContext:
     ],
 )
 def test_camera_info_is_beside_the_image(image: str, camera_info: str, expected: str):
-    functions = runpy.run_path(str(FOLDER / 'spatialllm.launch.py'))
-    context = context_with(
-        image=image, camera_info=camera_info, transport='', bundle='', params_file=''
-    )
-    (node,) = functions['spatialllm_node'](context)
-    node._perform_substitutions(context)
+    node, _ = launched_node(image=image, camera_info=camera_info)
     assert dict(node.expanded_remapping_rules) == {
         'image': image,
         'image/compressed': f'{image}/compressed',
         'camera_info': expected,
     }
+
+
+def test_several_cameras_are_read_in_their_namespaces():
+    node, parameters = launched_node(
+        cameras='front, rear', image='image_raw', camera_info='info', transport='compressed'
+    )
+    assert node.expanded_remapping_rules is None
+    assert parameters == {
+        'camera_names': ['front', 'rear'],
+        'front.image_topic': 'front/image_raw',
+        'front.info_topic': 'front/info',
+        'front.transport': 'compressed',
+        'rear.image_topic': 'rear/image_raw',
+        'rear.info_topic': 'rear/info',
+        'rear.transport': 'compressed',
+    }
+
+
+def test_a_file_of_parameters_comes_before_what_is_given(tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_text('/**: {ros__parameters: {bundle: a, max_batch: 4}}\n')
+    _, parameters = launched_node(image='image', params_file=str(path), bundle='b')
+    assert parameters == {'bundle': 'b', 'max_batch': 4}
 
 
 @pytest.mark.parametrize(
