@@ -18,6 +18,7 @@ from spatialllm_msgs.srv import AskSpatial as AskOnce
 from spatialllm_msgs.srv import Locate
 from spatialllm_ros.errors import QuestionError
 from spatialllm_ros.node.asking import Asked, Asker, Reply
+from spatialllm_ros.node.depth_checks import LOCATE_QUESTION
 from spatialllm_ros.node.messages import NANOSECONDS, StatusCode, nanoseconds
 from spatialllm_ros.node.transforms import TransformError, Transforms, transformed_pose
 from spatialllm_ros.schema import Query
@@ -26,7 +27,6 @@ RESULT_KEPT_S = 60
 """How long a client may take to fetch its goal's result; rclpy's own 10 s lose slow ones."""
 
 TOPIC_DEPTH = 10
-LOCATE_QUESTION = 'where is the {phrase}?'
 
 
 class AskInterfaces:
@@ -111,6 +111,8 @@ class AskInterfaces:
                 response.has_heading.append(answer.has_heading)
                 response.confidences.append(answer.confidence)
                 response.cameras.append(answer.camera)
+                response.depths_m.append(answer.depth_m)
+                response.depth_notes.append(answer.depth_note)
         except TransformError as error:
             return Locate.Response(status=int(StatusCode.NO_TRANSFORM), message=str(error))
         return response

@@ -18,6 +18,7 @@ from rclpy.task import Future as RclpyFuture
 
 from spatialllm_msgs.msg import CameraReply, SpatialAnswer
 from spatialllm_ros.errors import GeometryError, SpatialLLMError
+from spatialllm_ros.node.depth_checks import DepthChecks
 from spatialllm_ros.node.gravity import UpSource
 from spatialllm_ros.node.messages import StatusCode, answer_header, answer_message, status_of
 from spatialllm_ros.node.which_camera import asked_of_each, asks_which_camera, name_cameras
@@ -39,16 +40,27 @@ class Asked:
 
     Attributes:
         answers: by camera; one without a name for a question that was refused as a whole.
+        places: by camera, where the object of which the distance is asked is seen, for depth.
         names_cameras: whether the names of cameras are the answer.
     """
 
-    def __init__(self, answers: Mapping[str, Future[Answer]], names_cameras: bool = False) -> None:
+    def __init__(
+        self,
+        answers: Mapping[str, Future[Answer]],
+        places: Mapping[str, Future[Answer]],
+        names_cameras: bool = False,
+    ) -> None:
         """Hold answers to come."""
-        self.answers, self.names_cameras = answers, names_cameras
+        self.answers, self.places, self.names_cameras = answers, places, names_cameras
+
+    @property
+    def parts(self) -> list[Future[Answer]]:
+        """All that has to end before the reply."""
+        return [*self.answers.values(), *self.places.values()]
 
     def cancel(self) -> None:
         """Ask for the end of all of them."""
-        for answer in self.answers.values():
+        for answer in self.parts:
             answer.cancel()
 
 
@@ -81,6 +93,7 @@ class Asker:
         scheduler: Scheduler,
         frames: FrameStore,
         ups: Mapping[str, UpSource],
+        depths: DepthChecks,
     ) -> None:
         """Ask on behalf of a node's callbacks.
 
@@ -89,12 +102,13 @@ class Asker:
             scheduler: answers.
             frames: knows the cameras.
             ups: gravity in the images of each camera.
+            depths: measures what answers speak of.
         """
         self.replies: Counter[StatusCode] = Counter()
         self.latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self.open = 0
         self._node, self._scheduler = node, scheduler
-        self._frames, self._ups = frames, ups
+        self._frames, self._ups, self._depths = frames, ups, depths
 
     def submit(
         self, make_query: Callable[[], Query], on_text: OnCameraText = lambda *_: None
@@ -109,17 +123,25 @@ class Asker:
                 query = asked_of_each(query)
             cameras = self._frames.named(query.camera)
         except SpatialLLMError as error:
-            return Asked({'': _refused(error)})
-        answers = {camera: self._submit(query, camera, on_text) for camera in cameras}
-        return Asked(answers, names_cameras)
+            return Asked({'': _refused(error)}, {})
+        answers: dict[str, Future[Answer]] = {}
+        places: dict[str, Future[Answer]] = {}
+        for camera in cameras:
+            answers[camera], place = self._submit(query, camera, on_text)
+            if place is not None:
+                places[camera] = place
+        return Asked(answers, places, names_cameras)
 
     async def reply(self, asked: Asked, question: str) -> Reply:
         """Wait for a question's end; nothing is raised, a failure is a status."""
         self.open += 1
-        for answer in asked.answers.values():
-            await self._end_of(answer)
+        for part in asked.parts:
+            await self._end_of(part)
         self.open -= 1
-        replies = {c: self._reply(answer, question) for c, answer in asked.answers.items()}
+        replies = {
+            camera: self._reply(answer, asked.places.get(camera), question)
+            for camera, answer in asked.answers.items()
+        }
         reply = combined(replies)
         if asked.names_cameras and reply.status == StatusCode.OK:
             # A copy: what each camera said stays what it said.
@@ -130,11 +152,18 @@ class Asker:
             self.latencies_s.append(reply.answer.timing.total_s)
         return reply
 
-    def _submit(self, query: Query, camera: str, on_text: OnCameraText) -> Future[Answer]:
+    def _submit(
+        self, query: Query, camera: str, on_text: OnCameraText
+    ) -> tuple[Future[Answer], Future[Answer] | None]:
+        """Return the answer to come and, where depth has to know, where its object will be."""
+        query, hear = replace(query, camera=camera), partial(on_text, camera)
+        lookup = self._depths.lookup(query, camera)
         try:
-            return self._scheduler.submit(replace(query, camera=camera), partial(on_text, camera))
+            if lookup is None:
+                return self._scheduler.submit(query, hear), None
+            return self._scheduler.submit_with_lookup(query, lookup, hear)
         except SpatialLLMError as error:
-            return _refused(error)
+            return _refused(error), None
 
     def _end_of(self, answer: Future[Answer]) -> RclpyFuture:
         executor = self._node.executor
@@ -147,20 +176,24 @@ class Asker:
         answer.add_done_callback(go_on)
         return arrived
 
-    def _reply(self, answer: Future[Answer], question: str) -> Reply:
+    def _reply(self, answer: Future[Answer], place: Future[Answer] | None, question: str) -> Reply:
         error = answer.exception()
         if error is None:
             try:
-                return Reply(StatusCode.OK, answer=self._message(answer.result(), question))
+                return Reply(StatusCode.OK, answer=self._message(answer.result(), place, question))
             except GeometryError as impossible:
                 error = impossible
         if not isinstance(error, SpatialLLMError):
             self._node.get_logger().error(f'a question failed unexpectedly: {error!r}')
         return Reply(status_of(error), str(error))
 
-    def _message(self, answer: Answer, question: str) -> SpatialAnswer:
+    def _message(
+        self, answer: Answer, place: Future[Answer] | None, question: str
+    ) -> SpatialAnswer:
         up_optical = self._ups[answer.camera_name](answer_header(answer))
-        return answer_message(answer, question, up_optical)
+        message = answer_message(answer, question, up_optical)
+        message.depth_m, message.depth_note = self._depths.measured(answer, place)
+        return message
 
 
 def _refused(error: SpatialLLMError) -> Future[Answer]:

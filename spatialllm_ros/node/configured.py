@@ -16,6 +16,8 @@ from spatialllm_ros.node.annotation_topics import Pictures
 from spatialllm_ros.node.ask_interfaces import AskInterfaces
 from spatialllm_ros.node.asking import Asker
 from spatialllm_ros.node.camera_input import CameraInput, converter
+from spatialllm_ros.node.depth_checks import DepthChecks
+from spatialllm_ros.node.depth_input import DepthInput
 from spatialllm_ros.node.diagnostics import (
     GrowthRates,
     camera_status,
@@ -108,7 +110,12 @@ class Configured:
             )
             for camera in parameters.cameras
         }
-        self._asker = Asker(node, self._scheduler, self._frames, ups)
+        self._depths = {
+            camera.name: DepthInput(node, camera, parameters.max_image_side_px)
+            for camera in parameters.cameras
+            if camera.depth_topic
+        }
+        self._asker = Asker(node, self._scheduler, self._frames, ups, DepthChecks(self._depths))
         self._interfaces = AskInterfaces(node, self._asker, self._transforms)
         self._watches = Watches(node, self._scheduler.watch, ups, steadiness(parameters))
         self._pictures = Pictures(node)
@@ -119,6 +126,10 @@ class Configured:
     def engine_name(self) -> str:
         """What computes, in words."""
         return self._session.engine_name
+
+    @property
+    def _inputs(self) -> list[CameraInput | DepthInput]:
+        return [*self._cameras.values(), *self._depths.values()]
 
     @property
     def open_questions(self) -> int:
@@ -133,8 +144,8 @@ class Configured:
         """
         self._scheduler.start()
         try:
-            for camera in self._cameras.values():
-                camera.open()
+            for topics in self._inputs:
+                topics.open()
         except ConfigError:
             self.deactivate()
             raise
@@ -148,8 +159,8 @@ class Configured:
 
     def deactivate(self) -> None:
         """Stop to read the cameras and end every question as cancelled."""
-        for camera in self._cameras.values():
-            camera.close()
+        for topics in self._inputs:
+            topics.close()
         self._scheduler.stop()
 
     def close(self) -> None:
@@ -198,6 +209,9 @@ class Configured:
             'used': self._rates.per_second(f'{camera} used', counts.used),
         }
         values = {f'rate {name} (Hz)': f'{rate_hz:.1f}' for name, rate_hz in rates_hz.items()}
+        if depth := self._depths.get(camera):
+            values['depth images received'] = str(depth.received)
+            problems.append(depth.problem())
         if age_s < math.inf:
             values['age of the newest frame (s)'] = f'{age_s:.3f}'
         return camera_status(node_name, camera, counts, values, '; '.join(filter(None, problems)))

@@ -33,6 +33,8 @@ from spatialllm_ros.schema import Answer, LocatedObject, Mat3, Timing, Vec3
 
 NANOSECONDS = 1_000_000_000
 
+NOT_CHECKED = 'the answer was not put beside a depth image'
+
 LEVEL_UP: Vec3 = (0.0, -1.0, 0.0)
 """Up in the optical frame of a level camera; taken where gravity is unknown."""
 
@@ -110,6 +112,8 @@ def answer_message(answer: Answer, question: str, up_optical: Vec3 | None) -> Sp
         kind=answer.kind.value,
         confidence=float(answer.confidence),
         unit=answer.unit,
+        depth_m=math.nan,
+        depth_note=NOT_CHECKED,
         timing=timing_message(answer.timing),
     )
     if answer.yes is not None:

@@ -96,6 +96,22 @@ class CameraParameters:
         '`compressed` reads JPEG and PNG from `<image_topic>/compressed`',
         choices=('raw', 'compressed'),
     )
+    depth_topic: str = _parameter(
+        '', 'topic of raw depth images, registered to the images; empty for none'
+    )
+    depth_tolerance_s: float = _parameter(
+        0.05,
+        'how far the stamps of an image and of its depth image may be apart',
+        unit='s',
+        minimum=0.0,
+        maximum=10.0,
+    )
+    depth_images_kept: int = _parameter(
+        16,
+        'depth images among which that of an image must still be when its answer is there',
+        minimum=1,
+        maximum=256,
+    )
     is_rectified: bool = _parameter(
         False, 'the images are rectified: take the intrinsics from P instead of K'
     )

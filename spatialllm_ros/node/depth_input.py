@@ -1,0 +1,88 @@
+"""One camera's depth images: kept as they come, converted only where an answer is measured."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+
+from spatialllm_ros.errors import DepthError
+from spatialllm_ros.node.messages import nanoseconds
+from spatialllm_ros.node.parameters import CameraParameters
+from spatialllm_ros.node.quality_of_service import Describe, subscribe_newest
+from spatialllm_ros.runtime.depth import DepthBuffer, DepthFrame, measured_range_m
+from spatialllm_ros.runtime.depth_image import depth_from_image
+from spatialllm_ros.runtime.image_conversion import UnfitImageError
+from spatialllm_ros.schema import Answer
+
+
+class DepthInput:
+    """The depth topic of one camera, from ``open`` to ``close``.
+
+    Attributes:
+        received: how many depth images have come.
+    """
+
+    def __init__(self, node: Node, camera: CameraParameters, max_side_px: int) -> None:
+        """Prepare to read a camera's depth.
+
+        Args:
+            node: subscribes.
+            camera: has a depth topic.
+            max_side_px: of a depth image.
+        """
+        self.received = 0
+        self._node, self._topic, self._max_side_px = node, camera.depth_topic, max_side_px
+        self._buffer = DepthBuffer(
+            camera.depth_topic, camera.depth_images_kept, camera.depth_tolerance_s
+        )
+        self._subscription: Any = None
+        self._mismatch: Describe | None = None
+
+    def open(self) -> None:
+        """Subscribe.
+
+        Raises:
+            ConfigError: the parameters ask for a quality of service that cannot be.
+        """
+        self._subscription = subscribe_newest(
+            self._node, Image, self._topic, self._on_image, self._on_mismatch
+        )
+
+    def close(self) -> None:
+        """End the subscription and forget the depth images; the count stays."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+        self._subscription, self._mismatch = None, None
+        self._buffer.clear()
+
+    def problem(self) -> str:
+        """Return what a person should know of the topic; empty where all is well."""
+        if self._mismatch is not None:
+            return self._mismatch()
+        return '' if self.received else f'no depth image has arrived on {self._topic}'
+
+    def range_m(self, place: Answer) -> float:
+        """Return how far from the camera the surface is where an answer locates an object.
+
+        Raises:
+            DepthError: says why that is not known.
+        """
+        assert place.pose is not None, 'only a place can be measured'
+        assert place.camera is not None, 'the scheduler tells the camera'
+        try:
+            depth_m = self._buffer.nearest(place.stamp_ns).read()
+        except UnfitImageError as error:
+            raise DepthError(f'{self._topic}: {error}') from error
+        return measured_range_m(depth_m, place.camera, place.pose.centre_px)
+
+    def _on_mismatch(self, mismatch: Describe) -> None:
+        self._mismatch = mismatch
+
+    def _on_image(self, message: Image) -> None:
+        self._mismatch = None  # somebody else publishes, too
+        self.received += 1
+        read = partial(depth_from_image, message, self._max_side_px)
+        self._buffer.put(DepthFrame(nanoseconds(message.header.stamp), read))
