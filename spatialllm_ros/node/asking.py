@@ -82,6 +82,7 @@ class Asker:
     """Asks the scheduler and keeps count of how that ended.
 
     Attributes:
+        received: how many questions came: those that ended in some way, and those open.
         replies: how many questions ended in each way.
         latencies_s: of the newest answers, from the receipt of the question.
         open: how many callers have not been told yet.
@@ -106,7 +107,7 @@ class Asker:
         """
         self.replies: Counter[StatusCode] = Counter()
         self.latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
-        self.open = 0
+        self.received = self.open = 0
         self._node, self._scheduler = node, scheduler
         self._frames, self._ups, self._depths = frames, ups, depths
 
@@ -117,6 +118,7 @@ class Asker:
 
         One that is refused is over at once, with the reason.
         """
+        self.received += 1
         try:
             query = make_query()
             if names_cameras := asks_which_camera(query):

@@ -154,6 +154,6 @@ class CameraInput:
             is_rectified = self._camera.is_rectified
             reading = read_camera(self._info, width_px, height_px, fov_rad, is_rectified)
         if reading.remark not in {'', self.remark}:
-            self._logger.warning(reading.remark)
+            self._logger.warning(reading.remark, throttle_duration_sec=WARNING_PERIOD_S)
         self.remark = reading.remark
         return reading.camera

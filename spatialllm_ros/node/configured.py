@@ -31,7 +31,7 @@ from spatialllm_ros.node.transforms import Transforms
 from spatialllm_ros.node.watch_file import load_watches
 from spatialllm_ros.node.watching import Watches, steadiness
 from spatialllm_ros.runtime.answering import Outcome
-from spatialllm_ros.runtime.frame_store import FrameStore
+from spatialllm_ros.runtime.frame_store import AHEAD_S, FrameStore
 from spatialllm_ros.runtime.scheduler import Rates, Scheduler, SchedulerSettings
 from spatialllm_ros.runtime.session import SpatialSession
 from spatialllm_ros.runtime.watches import Watch
@@ -190,6 +190,8 @@ class Configured:
             'bundle': self._parameters.bundle,
             'engine': self.engine_name,
             'precision': self._session.precision,
+            'questions received': self._asker.received,
+            'questions open': self._asker.open,
             'questions waiting': self._scheduler.waiting,
             **latency_values(self._asker.latencies_s),
         }
@@ -204,6 +206,8 @@ class Configured:
         problems = [self._cameras[camera].problem()]
         if self._frames.max_frame_age_s < age_s < math.inf:
             problems.insert(0, f'the newest image is {age_s:.1f} s old')
+        if age_s < -AHEAD_S:
+            problems.insert(0, f'the newest image is {-age_s:.1f} s ahead of the clock')
         rates_hz = {
             'received': self._rates.per_second(f'{camera} received', counts.received),
             'used': self._rates.per_second(f'{camera} used', counts.used),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from spatialllm_ros.errors import SpatialLLMError
@@ -47,7 +48,9 @@ class SpatialLLMNode(LifecycleNode):
         self.autostart = parameters.autostart
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._diagnostics_timer = self.create_timer(
-            parameters.diagnostics_period_s, self._publish_diagnostics
+            parameters.diagnostics_period_s,
+            self._publish_diagnostics,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),  # simulated time may stand still
         )
 
     def start(self) -> bool:

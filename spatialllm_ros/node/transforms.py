@@ -48,7 +48,7 @@ class Transforms:
             found = self._buffer.lookup_transform(
                 target_frame, source_frame, RclpyTime.from_msg(stamp)
             )
-        except self._refusal as error:
+        except (self._refusal, ValueError) as error:  # the latter: a time before the epoch
             raise TransformError(
                 f'expected a transform from {source_frame!r} to {target_frame!r} at '
                 f'{stamp.sec}.{stamp.nanosec:09d} s, found none: {error}'

@@ -27,6 +27,9 @@ NANOSECONDS = 1_000_000_000
 ALL_CAMERAS = 'all'
 """What stands for every camera where cameras are named."""
 
+AHEAD_S = 1.0
+"""How far a stamp may be ahead of the clock: simulated clocks tick, those of computers differ."""
+
 
 @dataclass(frozen=True)
 class FrameCounts:
@@ -205,7 +208,7 @@ class FrameStore:
             return frame
 
     def check_age(self, frame: Frame, max_age_s: float | None = None) -> None:
-        """Refuse a frame that is too old.
+        """Refuse a frame that is too old, or from after a jump of the clock back in time.
 
         Args:
             frame: one that was taken from this store.
@@ -221,6 +224,12 @@ class FrameStore:
                 f'expected an image from camera {frame.camera_name!r} of at most {limit_s:.2f} s, '
                 f'found the newest to be {age_s:.2f} s old; check that the camera still '
                 'publishes, and its clock, or allow a greater age'
+            )
+        if age_s < -AHEAD_S:
+            raise StaleFrameError(
+                f'expected an image from camera {frame.camera_name!r} of now, found the newest to '
+                f'be stamped {-age_s:.2f} s ahead of the clock; has time jumped back, or does the '
+                "clock of the camera differ from the node's?"
             )
 
     def newest_age_s(self, camera_name: str = '') -> float:

@@ -43,6 +43,8 @@ class ScriptedSession:
             raise QuestionError(f'expected a question in words, found {words[:20]!r}')
 
     def encode(self, frame):
+        if frame.frame_id == 'smoke':
+            raise RuntimeError('the engine is on fire')
         return Seen(frame)
 
     def answer_each(self, encoded, requests):
@@ -60,6 +62,9 @@ class ScriptedSession:
         question = query.question
         if question == 'talk without end':
             return self._talk(on_text, is_cancelled)
+        if question == 'crash':
+            on_text('half a')
+            raise ZeroDivisionError
         if question == 'fail':
             raise EngineError('expected a working engine, found a scripted failure')
         if question == 'mumble':
@@ -102,6 +107,9 @@ class ScriptedSession:
 def load_script(parameters):
     if parameters.bundle == 'broken':
         raise ConfigError('expected a script, found a broken one')
+    if parameters.bundle == 'slow':
+        print('loading', flush=True)
+        sys.stdin.read(1)
     return ScriptedSession()
 
 

@@ -60,10 +60,19 @@ def test_ages_are_told_in_the_clock_of_the_stamps():
     assert frames.take(max_age_s=2.5).stamp_ns == SECOND_NS
 
 
-def test_a_frame_from_the_future_is_not_stale():
-    frames = store()
-    frames.put(frame(stamp_ns=SECOND_NS))
-    assert frames.take().stamp_ns == SECOND_NS
+def test_a_stamp_may_be_a_little_ahead_of_the_clock():
+    frames = store(now_ns=10 * SECOND_NS)
+    frames.put(frame(stamp_ns=round(10.9 * SECOND_NS)))
+    assert frames.take(max_age_s=0.05).stamp_ns == 10.9 * SECOND_NS
+    assert frames.newest_age_s() == pytest.approx(-0.9)
+
+
+def test_a_frame_of_before_the_clock_jumped_back_is_stale():
+    frames = store(now_ns=10 * SECOND_NS)
+    frames.put(frame(stamp_ns=12 * SECOND_NS))
+    with pytest.raises(StaleFrameError, match=r'2\.00 s ahead of the clock; has time jumped back'):
+        frames.take(max_age_s=3600.0)
+    assert frames.counts() == FrameCounts(received=1, waiting=1)
 
 
 def test_no_frame_names_the_camera():
