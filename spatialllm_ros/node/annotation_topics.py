@@ -1,4 +1,4 @@
-"""All pictures of answers: annotated images, and markers where their messages are installed."""
+"""All topics that show answers: images, and what needs messages that may not be installed."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ from rclpy.node import Node
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.node.annotation import AnnotatedImages
+from spatialllm_ros.node.detections import Detections
 from spatialllm_ros.node.markers import Markers
 from spatialllm_ros.schema import Answer, Frame, Query
+
+OPTIONAL = (Markers, Detections)
 
 
 class Pictures:
     """The topics that show answers."""
 
     def __init__(self, node: Node) -> None:
-        """Offer them; one sentence in the log says what is not installed."""
-        self._topics: list[AnnotatedImages | Markers] = [AnnotatedImages(node)]
-        try:
-            self._topics.append(Markers(node))
-        except ConfigError as absent:
-            node.get_logger().info(str(absent))
+        """Offer them; one sentence each in the log says what is not installed."""
+        self._topics: list[AnnotatedImages | Markers | Detections] = [AnnotatedImages(node)]
+        for kind in OPTIONAL:
+            try:
+                self._topics.append(kind(node))
+            except ConfigError as absent:
+                node.get_logger().info(str(absent))
 
     def show(self, frame: Frame, query: Query, answer: Answer) -> None:
         """Show an answer to those who look; returns at once, from any thread."""

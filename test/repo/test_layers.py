@@ -19,7 +19,8 @@ RUNTIME = CORE | {'runtime', 'cv2', 'mcap', 'mcap_ros2', 'onnxruntime', 'tokeniz
 ROS = {
     *('action_msgs', 'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs'),
     *('geometry_msgs', 'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'sensor_msgs', 'std_msgs'),
-    *('spatialllm_msgs', 'tf2_ros', 'visualization_msgs', 'rosgraph_msgs', 'std_srvs'),
+    *('spatialllm_msgs', 'tf2_ros', 'vision_msgs', 'visualization_msgs', 'rosgraph_msgs'),
+    'std_srvs',
 }
 NODE = CORE | ROS | {'node', 'runtime', 'cv2'}
 OFFLINE = (

@@ -1,0 +1,43 @@
+"""Packages that a robot may lack: all else works, and one sentence each says what is off."""
+
+import os
+
+import pytest
+
+pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
+
+from spatialllm_msgs.msg import Status
+from spatialllm_msgs.srv import Locate
+
+OFF = {
+    'tf2_ros': 'transforms are off',
+    'vision_msgs': 'detections are off',
+    'visualization_msgs': 'markers are off',
+}
+
+
+@pytest.fixture
+def without_packages(tmp_path, monkeypatch):
+    """Let imports of the optional packages fail in processes that are started from now on."""
+    folder = tmp_path / 'absent'
+    folder.mkdir()
+    for name in (*OFF, 'launch', 'launch_ros', 'launch_testing', 'cv_bridge'):
+        (folder / f'{name}.py').write_text(f"raise ImportError('no {name}')\n")
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(folder), os.environ['PYTHONPATH']]))
+
+
+def test_without_them_everything_else_works(without_packages, start_node, peer):
+    node = start_node()
+    with peer.filming():
+        assert peer.ask_until(Status.OK, 'what colour?').answer.text
+        found = peer.call(Locate, '/spatialllm/locate', phrase='red car')
+        elsewhere = peer.call(
+            Locate, '/spatialllm/locate', phrase='red car', target_frame='base_link'
+        )
+    assert (found.status, len(found.poses)) == (Status.OK, 1)
+    assert (elsewhere.status, elsewhere.poses) == (Status.NO_TRANSFORM, [])
+    assert 'tf2_ros is not installed' in elsewhere.message
+    for name, sentence in OFF.items():
+        told = [line for line in node.log.splitlines() if sentence in line]
+        assert len(told) == 1, node.log
+        assert name in told[0]
