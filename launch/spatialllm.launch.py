@@ -23,8 +23,8 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'cameras',
                 default_value='',
-                description='names of several cameras, with commas between them; image and '
-                'camera_info are then taken from the namespace of each: front/image',
+                description='names of several cameras, with commas between them; image, '
+                'camera_info and depth are then taken from the namespace of each: front/image',
             ),
             DeclareLaunchArgument(
                 'image', default_value='image', description='topic of the camera images'
@@ -33,6 +33,11 @@ def generate_launch_description() -> LaunchDescription:
                 'camera_info',
                 default_value='',
                 description="topic of the camera's intrinsics; empty: camera_info beside image",
+            ),
+            DeclareLaunchArgument(
+                'depth',
+                default_value='',
+                description='topic of depth images that are registered to image; empty: none',
             ),
             DeclareLaunchArgument(
                 'transport',
@@ -66,7 +71,7 @@ def fast_dds_profile() -> list[SetEnvironmentVariable]:
 
 def spatialllm_node(context: LaunchContext) -> list[LifecycleNode]:
     """Describe the node, with the parameters and topics that were given."""
-    arguments = ('cameras', 'image', 'camera_info', 'transport', 'bundle', 'params_file')
+    arguments = ('cameras', 'image', 'camera_info', 'depth', 'transport', 'bundle', 'params_file')
     given = {name: LaunchConfiguration(name).perform(context) for name in arguments}
     cameras = [name.strip() for name in given['cameras'].split(',') if name.strip()]
     parameters: list[object] = [given['params_file']] if given['params_file'] else []
@@ -89,12 +94,15 @@ def spatialllm_node(context: LaunchContext) -> list[LifecycleNode]:
 def camera_parameters(cameras: list[str], given: dict[str, str]) -> list[dict[str, object]]:
     """Return the parameters of several cameras by name; of the only one, what was given."""
     if not cameras:
-        return [{'camera.transport': text(given['transport'])}] if given['transport'] else []
+        of_only_one = {'camera.transport': 'transport', 'camera.depth_topic': 'depth'}
+        return [{name: text(given[key])} for name, key in of_only_one.items() if given[key]]
     own: dict[str, object] = {'camera_names': cameras}
     for name in cameras:
         own[f'{name}.image_topic'] = text(f'{name}/{given["image"]}')
         if given['camera_info']:
             own[f'{name}.info_topic'] = text(f'{name}/{given["camera_info"]}')
+        if given['depth']:
+            own[f'{name}.depth_topic'] = text(f'{name}/{given["depth"]}')
         if given['transport']:
             own[f'{name}.transport'] = text(given['transport'])
     return [own]

@@ -57,18 +57,29 @@ def test_camera_info_is_beside_the_image(image: str, camera_info: str, expected:
 
 def test_several_cameras_are_read_in_their_namespaces():
     node, parameters = launched_node(
-        cameras='front, rear', image='image_raw', camera_info='info', transport='compressed'
+        cameras='front, rear',
+        image='image_raw',
+        camera_info='info',
+        transport='compressed',
+        depth='depth/image_rect',
     )
     assert node.expanded_remapping_rules is None
     assert parameters == {
         'camera_names': ['front', 'rear'],
         'front.image_topic': 'front/image_raw',
         'front.info_topic': 'front/info',
+        'front.depth_topic': 'front/depth/image_rect',
         'front.transport': 'compressed',
         'rear.image_topic': 'rear/image_raw',
         'rear.info_topic': 'rear/info',
+        'rear.depth_topic': 'rear/depth/image_rect',
         'rear.transport': 'compressed',
     }
+
+
+def test_the_depth_of_the_only_camera_is_a_parameter():
+    _, parameters = launched_node(image='image', depth='/depth/image_rect')
+    assert parameters == {'camera.depth_topic': '/depth/image_rect'}
 
 
 def test_a_file_of_parameters_comes_before_what_is_given(tmp_path):
