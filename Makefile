@@ -39,7 +39,8 @@ ENV_TRAIN := .venv-train/made
 BUILT := install/built-with-$(ROS)
 # Python sources are linked into install/, so only what is copied or compiled counts.
 SOURCES := package.xml setup.py setup.cfg \
-  $(wildcard spatialllm_msgs/*.* spatialllm_msgs/*/* launch/* config/* models/nano/* recordings/*)
+  $(wildcard spatialllm_msgs/*.* spatialllm_msgs/*/* launch/* config/* config/*/*) \
+  $(wildcard models/nano/* recordings/*)
 
 .PHONY: help env env-train build demo bench test test-train test-run check clean
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 NAME = 'spatialllm_ros'
-SHARED_FOLDERS = ('launch', 'config', 'models/nano', 'recordings')
+SHARED_FOLDERS = ('launch', 'config', 'config/security', 'models/nano', 'recordings')
 
 
 def files_in(folder: str) -> list[str]:
