@@ -10,6 +10,7 @@ from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 
 from spatialllm_msgs.action import AskSpatial
@@ -26,7 +27,8 @@ from spatialllm_ros.schema import Query
 RESULT_KEPT_S = 60
 """How long a client may take to fetch its goal's result; rclpy's own 10 s lose slow ones."""
 
-TOPIC_DEPTH = 10
+IN_BURSTS = QoSProfile(depth=100)
+"""Of a burst of questions none is lost on its way: each is told at least that the node is busy."""
 
 
 class AskInterfaces:
@@ -50,16 +52,22 @@ class AskInterfaces:
             callback_group=group,
             cancel_callback=self._cancel,
             result_timeout=RESULT_KEPT_S,
+            goal_service_qos_profile=IN_BURSTS,
+            result_service_qos_profile=IN_BURSTS,
+            cancel_service_qos_profile=IN_BURSTS,
         )
         self._services = [
-            node.create_service(AskOnce, '~/ask_once', self._ask_once, callback_group=group),
-            node.create_service(Locate, '~/locate', self._locate, callback_group=group),
+            node.create_service(kind, name, take, qos_profile=IN_BURSTS, callback_group=group)
+            for kind, name, take in (
+                (AskOnce, '~/ask_once', self._ask_once),
+                (Locate, '~/locate', self._locate),
+            )
         ]
         self._question = node.create_subscription(
-            String, '~/question', self._on_question, TOPIC_DEPTH, callback_group=group
+            String, '~/question', self._on_question, IN_BURSTS, callback_group=group
         )
-        self._answer = node.create_publisher(SpatialAnswer, '~/answer', TOPIC_DEPTH)
-        self._refused = node.create_publisher(String, '~/refused', TOPIC_DEPTH)
+        self._answer = node.create_publisher(SpatialAnswer, '~/answer', IN_BURSTS)
+        self._refused = node.create_publisher(String, '~/refused', IN_BURSTS)
 
     def close(self) -> None:
         """Withdraw all of them; every question must be over."""

@@ -112,6 +112,15 @@ class Peer:
         self.asked += 1
         return self.call(AskOnce, '/spatialllm/ask_once', question=question, **more)
 
+    def ask_in_passing(self, question):
+        """Ask where there may be nobody; does not wait for the reply."""
+        client = self._clients.get('in passing')
+        if client is None:
+            client = self.node.create_client(AskOnce, '/spatialllm/ask_once')
+            self._clients['in passing'] = client
+        if client.wait_for_service(0.05):
+            client.call_async(AskOnce.Request(question=question))
+
     def ask_until(self, status, question, **more):
         """Ask again and again until the reply has a status, and return it."""
         return self.until(lambda: (r := self.ask(question, **more)).status == status and r)
@@ -228,8 +237,12 @@ class NodeProcess:
     def signal(self, number):
         self._process.send_signal(number)
 
-    def exit_status(self):
-        return self._process.wait(DEADLINE_S)
+    def write(self, data):
+        self._process.stdin.write(data)
+        self._process.stdin.close()
+
+    def exit_status(self, within_s=DEADLINE_S):
+        return self._process.wait(within_s)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -10,10 +11,13 @@ import pytest
 
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
 
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from spatialllm_msgs.msg import Status
+from spatialllm_msgs.srv import AskSpatial as AskOnce
 
+BURST = 60
 CLIENT = Path(__file__).with_name('vanishing_client.py')
 JPEG = cv2.imencode('.jpg', np.full((6, 8, 3), 128, np.uint8))[1].tobytes()
 
@@ -168,3 +172,21 @@ def test_a_client_that_disappears_in_mid_answer(start_node, peer, accounts, doma
             peer.answers_within_a_second(stamps)
     questions, _ = accounts()
     assert questions['TIMEOUT'] == 3
+
+
+def test_a_burst_of_questions_ends_in_replies_every_one(start_node, peer, accounts):
+    start_node(max_waiting_questions=4, answer_timeout_s=1.0)
+    client = peer.node.create_client(
+        AskOnce, '/spatialllm/ask_once', qos_profile=QoSProfile(depth=BURST)
+    )
+    with peer.filming():
+        peer.ask_until(Status.OK, 'ready?')
+        before, _ = accounts()
+        assert client.wait_for_service(30.0)
+        replies = [client.call_async(AskOnce.Request(question='count')) for _ in range(BURST)]
+        found = Counter(peer.result(reply).status for reply in replies)
+    assert set(found) <= {Status.OK, Status.BUSY}
+    peer.asked += BURST
+    after, _ = accounts()
+    for status, name in ((Status.OK, 'OK'), (Status.BUSY, 'BUSY')):
+        assert found[status] == after[name] - before[name]
