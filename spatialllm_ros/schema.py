@@ -179,6 +179,7 @@ class Answer:
 
     Attributes:
         confidence: probability of the answer; for a closed one, renormalised over its options.
+            NaN where a server does not tell.
         camera: of the image; None until the scheduler tells.
     """
 

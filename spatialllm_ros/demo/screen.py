@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from spatialllm_ros.demo.ask_client import Reply
 from spatialllm_ros.node.messages import StatusCode
+from spatialllm_ros.runtime.answers import percent
 from spatialllm_ros.schema import QuestionRecord
 
 ANSWER_COLUMNS, VERDICT_COLUMNS = 30, 28
@@ -58,7 +59,7 @@ def answer_line(reply: Reply, verdict: str = '') -> str:
     if reply.status != StatusCode.OK:
         return f'no answer, {reply.status.name}: {reply.message}'
     answer, timing = reply.answer, reply.answer.timing
-    said = f'{answer.text} ({answer.confidence:.0%})'
+    said = f'{answer.text} ({percent(answer.confidence)})'
     parts = ', '.join(
         f'{name} {duration_s * 1e3:.0f}'
         for name, duration_s in (

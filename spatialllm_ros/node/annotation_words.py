@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from spatialllm_ros.runtime.answers import percent
 from spatialllm_ros.schema import Answer, AnswerKind, Query
 
 _LOCATING = re.compile(
@@ -39,8 +40,7 @@ def answer_words(answer: Answer) -> str:
         if answer.pose.heading_rad is not None:
             words += f', heading {math.degrees(answer.pose.heading_rad):.0f} degrees'
     closed = answer.kind in {AnswerKind.YES_NO, AnswerKind.CHOICE}
-    share = f'{answer.confidence:.0%}' if answer.confidence >= 0.01 else 'below 1%'
-    return f'{words} ({share} {"sure" if closed else "for these very words"})'
+    return f'{words} ({percent(answer.confidence)} {"sure" if closed else "for these very words"})'
 
 
 def range_m(answer: Answer) -> float:

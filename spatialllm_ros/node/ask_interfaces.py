@@ -22,6 +22,7 @@ from spatialllm_ros.node.asking import Asked, Asker, Reply
 from spatialllm_ros.node.depth_checks import LOCATE_QUESTION
 from spatialllm_ros.node.messages import NANOSECONDS, StatusCode, nanoseconds
 from spatialllm_ros.node.transforms import TransformError, Transforms, transformed_pose
+from spatialllm_ros.runtime.answers import sureness
 from spatialllm_ros.schema import Query
 
 RESULT_KEPT_S = 60
@@ -114,7 +115,7 @@ class AskInterfaces:
         response.status, response.message = int(reply.status), reply.message
         found = [one.answer for one in reply.cameras if one.answer.kind == SpatialAnswer.POSE]
         try:
-            for answer in sorted(found, key=lambda answer: -answer.confidence):
+            for answer in sorted(found, key=lambda answer: -sureness(answer.confidence)):
                 response.poses.append(self._in_frame(answer, request.target_frame))
                 response.has_heading.append(answer.has_heading)
                 response.confidences.append(answer.confidence)

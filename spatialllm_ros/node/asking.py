@@ -22,6 +22,7 @@ from spatialllm_ros.node.depth_checks import DepthChecks
 from spatialllm_ros.node.gravity import UpSource
 from spatialllm_ros.node.messages import StatusCode, answer_header, answer_message, status_of
 from spatialllm_ros.node.which_camera import asked_of_each, asks_which_camera, name_cameras
+from spatialllm_ros.runtime.answers import sureness
 from spatialllm_ros.runtime.frame_store import FrameStore
 from spatialllm_ros.runtime.scheduler import Scheduler
 from spatialllm_ros.schema import Answer, Query
@@ -229,4 +230,4 @@ def _rank(reply: Reply) -> tuple[bool, float]:
     """Put cameras that see what is asked about before the others, then sure ones before unsure."""
     answer = reply.answer
     is_no = answer.kind == SpatialAnswer.YES_NO and not answer.yes
-    return not (is_no or answer.text.startswith(NOTHING_THERE)), answer.confidence
+    return not (is_no or answer.text.startswith(NOTHING_THERE)), sureness(answer.confidence)

@@ -32,24 +32,34 @@ from spatialllm_ros.node.watch_file import load_watches
 from spatialllm_ros.node.watching import Watches, steadiness
 from spatialllm_ros.runtime.answering import Outcome
 from spatialllm_ros.runtime.frame_store import AHEAD_S, FrameStore
+from spatialllm_ros.runtime.opening import ModelSource, open_session
 from spatialllm_ros.runtime.scheduler import Rates, Scheduler, SchedulerSettings
-from spatialllm_ros.runtime.session import SpatialSession
+from spatialllm_ros.runtime.session_base import Session
 from spatialllm_ros.runtime.watches import Watch
 from spatialllm_ros.schema import Frame, Query
 
-SessionLoader = Callable[[NodeParameters], SpatialSession]
+SessionLoader = Callable[[NodeParameters], Session]
 
 WARM_UP_QUERY = Query('is there a red car?', options=('yes', 'no'))
 
 
-def load_session(parameters: NodeParameters) -> SpatialSession:
-    """Open the bundle that the parameters name, and answer once to have it warm.
+def load_session(parameters: NodeParameters) -> Session:
+    """Open the model that the parameters name, and answer once to have it warm.
 
     Raises:
         BundleError: names the file and what is wrong with it.
         EngineError: the engine cannot be loaded or failed.
     """
-    session = SpatialSession.load(parameters.bundle, parameters.engine, parameters.cpu_threads)
+    session = open_session(
+        ModelSource(
+            parameters.bundle,
+            parameters.engine,
+            parameters.cpu_threads,
+            parameters.allow_fallback,
+            parameters.server_url,
+            parameters.server_model,
+        )
+    )
     rgb = np.full((48, 64, 3), 128, np.uint8)
     frame = Frame(rgb, guessed_camera(64, 48, 1.0), stamp_ns=0, frame_id='', camera_name='')
     with suppress(AnswerParseError):  # nobody will read it

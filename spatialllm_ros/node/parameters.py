@@ -13,6 +13,7 @@ from typing import Any
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.runtime.frame_store import ALL_CAMERAS
+from spatialllm_ros.runtime.opening import AUTO, ENGINE_NAMES
 
 Value = bool | int | float | str | tuple[str, ...]
 
@@ -160,7 +161,18 @@ class NodeParameters:
 
     cameras: tuple[CameraParameters, ...]
     bundle: str = _parameter('nano', 'the model: a bundle folder, or the name of a shipped one')
-    engine: str = _parameter('auto', 'what computes: `auto` takes the fastest that is there')
+    engine: str = _parameter(
+        AUTO,
+        'what computes: `auto` takes the fastest that is there, `remote` asks a server',
+        choices=ENGINE_NAMES,
+    )
+    allow_fallback: bool = _parameter(
+        False, 'take the next best engine where this one cannot be loaded'
+    )
+    server_url: str = _parameter(
+        '', "for `engine: remote`: the base of a server with OpenAI's chat completions"
+    )
+    server_model: str = _parameter('', "for `engine: remote`: the model's name there")
     autostart: bool = _parameter(
         True, 'configure and activate at start, without being asked', is_fixed=True
     )

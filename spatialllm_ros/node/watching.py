@@ -18,6 +18,7 @@ from spatialllm_ros.node.gravity import UpSource
 from spatialllm_ros.node.messages import answer_header, answer_message, status_of
 from spatialllm_ros.node.parameters import NodeParameters
 from spatialllm_ros.runtime.answering import Outcome
+from spatialllm_ros.runtime.answers import percent
 from spatialllm_ros.runtime.steadiness import SteadinessSettings, SteadyAnswer
 from spatialllm_ros.runtime.watches import Watch
 from spatialllm_ros.schema import Answer, Query
@@ -162,7 +163,7 @@ def _watch_of(standing: Mapping[str, Standing], name: str) -> Watch | None:
 
 def _summary(standing: Standing) -> str:
     published: Answer | None = standing.steady.published
-    said = f'{published.text} ({published.confidence:.0%})' if published else 'no answer yet'
+    said = f'{published.text} ({percent(published.confidence)})' if published else 'no answer yet'
     return (
         f'{said}, {standing.answers} images answered, {standing.failures} not, '
         f'{standing.steady.changes} changes'

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from spatialllm_msgs.msg import SpatialAnswer
+from spatialllm_ros.runtime.answers import sureness
 from spatialllm_ros.runtime.frame_store import ALL_CAMERAS
 from spatialllm_ros.schema import Query
 
@@ -38,7 +39,7 @@ def name_cameras(best: SpatialAnswer, answers: list[SpatialAnswer]) -> SpatialAn
         best: the answer to change.
         answers: of all cameras.
     """
-    seeing = sorted((a for a in answers if a.yes), key=lambda answer: -answer.confidence)
+    seeing = sorted((a for a in answers if a.yes), key=lambda answer: -sureness(answer.confidence))
     best.text = ', '.join(answer.camera for answer in seeing) or NO_CAMERA
     best.kind = SpatialAnswer.TEXT
     return best

@@ -148,3 +148,15 @@ def locate(place: Place, camera: CameraModel, canvas_px: tuple[int, int]) -> Loc
         centre_px=(float(u), float(v)),
         heading_rad=None if heading is None else math.radians(heading),
     )
+
+
+def percent(confidence: float) -> str:
+    """Return a confidence for people to read: ``87%``, ``below 1%``, ``unknown``."""
+    if math.isnan(confidence):
+        return 'unknown'
+    return f'{confidence:.0%}' if confidence >= 0.01 else 'below 1%'
+
+
+def sureness(confidence: float) -> float:
+    """Return a confidence to rank answers by: 0 where nobody knows it (NaN)."""
+    return 0.0 if math.isnan(confidence) else confidence

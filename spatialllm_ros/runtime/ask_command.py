@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from spatialllm_ros.errors import InputError, SpatialLLMError
-from spatialllm_ros.runtime.engines import ENGINES
+from spatialllm_ros.runtime.answers import percent
+from spatialllm_ros.runtime.opening import ENGINE_NAMES, REMOTE, ModelSource, open_session
 from spatialllm_ros.runtime.recordings import is_bag, read_bag, read_photo
-from spatialllm_ros.runtime.session import SpatialSession
+from spatialllm_ros.runtime.session_base import Session
 from spatialllm_ros.schema import Answer, Frame, Query
 
 EXAMPLES = """\
@@ -22,6 +23,7 @@ examples:
   spatialllm ask kitchen.jpg 'is the mug left of the bottle?' --option yes --option no
   spatialllm ask kitchen.jpg 'how far is the mug?' --fov-deg 69
   spatialllm ask drive.mcap 'is there a red car?' --every 30 --json
+  spatialllm ask kitchen.jpg 'is there a mug?' --remote http://localhost:8000/v1 --model qwen3-vl
 """
 
 
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     missing = [str(path) for path in parsed.images if not path.exists()]
     if missing:  # told before a large model is loaded
         raise InputError(f'expected images or recordings, found no {", ".join(missing)}')
-    session = SpatialSession.load(parsed.bundle, parsed.engine)
+    session = open_session(_source(parsed))
     query = Query(parsed.question, tuple(parsed.option))
     session.check(query)
     print_answer = _print_json if parsed.json else _print_words
@@ -62,7 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('images', nargs='+', type=Path, metavar='IMAGE', help='or a recording')
     parser.add_argument('question')
     parser.add_argument('--bundle', default='nano', help='folder or name of a model (%(default)s)')
-    parser.add_argument('--engine', default='auto', choices=['auto', *ENGINES])
+    parser.add_argument('--engine', default='auto', choices=[*ENGINE_NAMES[:-1]])
+    parser.add_argument(
+        '--remote', metavar='URL', help="ask a server with OpenAI's chat completions instead"
+    )
+    parser.add_argument('--model', default='', help='its name on the server')
     parser.add_argument(
         '--option', action='append', default=[], help='a closed answer; give two or more'
     )
@@ -76,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--json', action='store_true', help='one JSON object per answer')
     return parser
+
+
+def _source(parsed: argparse.Namespace) -> ModelSource:
+    if parsed.remote is None:
+        return ModelSource(parsed.bundle, parsed.engine)
+    return ModelSource(engine=REMOTE, server_url=parsed.remote, server_model=parsed.model)
 
 
 def _angle(text: str) -> float:
@@ -100,7 +112,7 @@ def _frames(parsed: argparse.Namespace) -> Iterator[tuple[str, Frame]]:
             yield str(path), read_photo(path, parsed.fov_deg)
 
 
-def _timed_answer(session: SpatialSession, frame: Frame, query: Query) -> Answer:
+def _timed_answer(session: Session, frame: Frame, query: Query) -> Answer:
     """Answer, and count the encoding of the image in."""
     encoded = session.encode(frame)
     answer = session.answer(encoded, query)
@@ -112,11 +124,13 @@ def _timed_answer(session: SpatialSession, frame: Frame, query: Query) -> Answer
 def _print_words(source: str, _: str, answer: Answer) -> None:
     print(
         f'{source}: {answer.text}  '
-        f'(confidence {answer.confidence:.2f}, {answer.timing.total_s * 1e3:.0f} ms)',
+        f'(confidence {percent(answer.confidence)}, {answer.timing.total_s * 1e3:.0f} ms)',
         flush=True,
     )
 
 
 def _print_json(source: str, question: str, answer: Answer) -> None:
     values: dict[str, Any] = {'source': source, 'question': question} | asdict(answer)
+    if math.isnan(answer.confidence):  # which JSON cannot say
+        values['confidence'] = None
     print(json.dumps(values | {'kind': answer.kind.name}), flush=True)

@@ -13,7 +13,7 @@ from spatialllm_ros.runtime.answering import Outcome, Request
 from spatialllm_ros.runtime.frame_store import NANOSECONDS, FrameStore
 from spatialllm_ros.runtime.prefixes import Prefixes
 from spatialllm_ros.runtime.question_queue import QuestionQueue
-from spatialllm_ros.runtime.session import EncodedFrame, SpatialSession
+from spatialllm_ros.runtime.session_base import EncodedFrame, Session
 from spatialllm_ros.runtime.turns import Turns
 from spatialllm_ros.runtime.watches import Watch, WatchRounds
 from spatialllm_ros.schema import Answer, Frame, Query
@@ -52,7 +52,7 @@ class Background:
 
     def __init__(
         self,
-        session: SpatialSession,
+        session: Session,
         frames: FrameStore,
         prefixes: Prefixes,
         queue: QuestionQueue,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from spatialllm_ros.errors import StaleFrameError
 from spatialllm_ros.runtime.frame_store import FrameStore
-from spatialllm_ros.runtime.session import EncodedFrame, SpatialSession
+from spatialllm_ros.runtime.session_base import EncodedFrame, Session
 from spatialllm_ros.schema import Frame, Query
 
 
@@ -35,7 +35,7 @@ class Prefixes:
     """The newest encoded frame of each camera."""
 
     def __init__(
-        self, session: SpatialSession, frames: FrameStore, reuse_s: Callable[[str], float]
+        self, session: Session, frames: FrameStore, reuse_s: Callable[[str], float]
     ) -> None:
         """Start with nothing encoded.
 

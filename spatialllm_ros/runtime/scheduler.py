@@ -19,7 +19,7 @@ from spatialllm_ros.runtime.background import Background, OnAnswer, OnWatch, Rat
 from spatialllm_ros.runtime.frame_store import FrameStore
 from spatialllm_ros.runtime.prefixes import Prefixes
 from spatialllm_ros.runtime.question_queue import AnswerFuture, Question, QuestionQueue
-from spatialllm_ros.runtime.session import SpatialSession
+from spatialllm_ros.runtime.session_base import Session
 from spatialllm_ros.runtime.watches import Watch, check_names
 from spatialllm_ros.schema import Answer, Frame, Query
 
@@ -51,7 +51,7 @@ class Scheduler:
 
     def __init__(
         self,
-        session: SpatialSession,
+        session: Session,
         frame_store: FrameStore,
         settings: SchedulerSettings = SchedulerSettings(),
         on_watch: OnWatch = lambda *_: None,

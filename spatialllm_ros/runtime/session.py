@@ -51,7 +51,12 @@ class SpatialSession(Session):
 
     @classmethod
     def load(
-        cls, bundle_dir: str | Path = 'nano', engine: str = 'auto', threads: int = 0
+        cls,
+        bundle_dir: str | Path = 'nano',
+        engine: str = 'auto',
+        threads: int = 0,
+        *,
+        allow_fallback: bool = False,
     ) -> SpatialSession:
         """Open a bundle.
 
@@ -59,13 +64,14 @@ class SpatialSession(Session):
             bundle_dir: a folder, or the name of a shipped bundle (``nano``).
             engine: a name of ``engines.ENGINES``, or ``auto``.
             threads: of the computation on a CPU; 0 for one per core.
+            allow_fallback: take the next best engine where this one cannot be loaded.
 
         Raises:
             BundleError: names the file, what is wrong with it and what to do.
             EngineError: the engine cannot be loaded.
         """
         bundle = load_bundle(find_bundle(bundle_dir))
-        return cls(bundle, load_engine(bundle, engine, threads))
+        return cls(bundle, load_engine(bundle, engine, threads, allow_fallback=allow_fallback))
 
     @property
     def engine_name(self) -> str:
@@ -74,7 +80,7 @@ class SpatialSession(Session):
 
     @property
     def precision(self) -> str:
-        """What the decoder's weights are stored as (``float32``)."""
+        """See ``Session.precision``."""
         return self._manifest.decoder.precision
 
     def check(self, query: Query) -> None:

@@ -35,6 +35,11 @@ class Session(ABC):
     def engine_name(self) -> str:
         """What computes, in words (``onnx on CPU, 2 threads``)."""
 
+    @property
+    @abstractmethod
+    def precision(self) -> str:
+        """What the language model's weights are stored as (``float32``)."""
+
     @abstractmethod
     def check(self, query: Query) -> None:
         """Refuse a question that no frame could answer; may be called from any thread.

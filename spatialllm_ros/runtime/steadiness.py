@@ -20,7 +20,8 @@ class SteadinessSettings:
 
     Attributes:
         hold_frames: a changed answer has to come from so many images in a row.
-        min_confidence: a closed answer below it changes nothing.
+        min_confidence: a closed answer below it changes nothing; one whose confidence nobody
+            knows (NaN) may.
         refresh_s: an unchanged answer is published anew after so long.
     """
 

@@ -38,6 +38,8 @@ MAX_CHARACTERS = 4000
 QUESTIONS_AT_ONCE = 8
 POLL_S = 0.05
 CHOICE_TOKENS, ANSWER_TOKENS = 16, 64
+_LENGTH = re.compile(r'\b(\d{1,2}(?:\.\d+)?) ?(?:m|metres?|meters?)\b', re.ASCII)
+"""However many decimals a model takes, and however it writes metres."""
 
 INSTRUCTION = """\
 You answer questions about the space that a camera image shows. Write the answer alone, all lower \
@@ -67,6 +69,11 @@ class RemoteSession(Session):
     def engine_name(self) -> str:
         """What computes, in words."""
         return f'{self._server.model} at {self._server.url}'
+
+    @property
+    def precision(self) -> str:
+        """Only the server knows it."""
+        return 'as served'
 
     def check(self, query: Query) -> None:
         """See ``Session.check``."""
@@ -224,4 +231,5 @@ def _written(completion: Completion) -> Said:
         )
     logs = [word.log_probability for word in completion.words]
     confidence = math.exp(math.fsum(logs)) if logs else math.nan
+    text = _LENGTH.sub(lambda found: f'{float(found[1]):.1f} m', text)
     return Said(text, parse_answer(text), confidence)

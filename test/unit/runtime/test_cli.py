@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from chat_server import chat_server, says
 from mcap_ros2.writer import Writer
 
 from spatialllm_ros import __version__
@@ -37,7 +38,7 @@ SAID = {
 @pytest.fixture
 def ask(bundle_folder, text_engine, monkeypatch, capsys):
     """Run ``spatialllm ask`` and return exit status, output and errors."""
-    monkeypatch.setattr(session_module, 'load_engine', lambda *_: text_engine(SAID))
+    monkeypatch.setattr(session_module, 'load_engine', lambda *_, **__: text_engine(SAID))
 
     def ask(*arguments):
         words = [str(argument) for argument in arguments]
@@ -76,8 +77,22 @@ def bag(tmp_path):
 def test_answers_are_printed_with_confidence_and_latency(ask, photo):
     status, out, err = ask(photo, 'is the mug red ?')
     assert (status, err) == (0, '')
-    assert out.startswith(f'{photo}: yes  (confidence 1.00, ')
+    assert out.startswith(f'{photo}: yes  (confidence 100%, ')
     assert out.endswith(' ms)\n')
+
+
+def test_a_server_can_be_asked(photo, capsys):
+    with chat_server(says('Yes.'), says('4 m', ('4 m', {'4 m': 0.25}))) as server:
+        remote = ['--remote', server.url, '--model', 'big', '--json']
+        assert (
+            main(['ask', str(photo), 'is it red?', '--option', 'yes', '--option', 'no', *remote])
+            == 0
+        )
+        assert main(['ask', str(photo), 'how far is it?', '--fov-deg', '60', *remote]) == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first['text'], first['yes'], first['confidence']) == ('yes', True, None)
+    assert (second['number'], second['unit'], second['confidence']) == (4, 'm', 0.25)
+    assert {body['model'] for body in server.bodies} == {'big'}
 
 
 def test_options_may_stand_anywhere(ask, photo, tmp_path):
@@ -169,7 +184,7 @@ def test_wrong_usage_is_explained(ask, arguments):
 
 
 def test_a_model_that_cannot_be_used_is_no_bad_input(ask, photo, bundle_folder, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise EngineError('expected an engine, found smoke')
 
     monkeypatch.setattr(session_module, 'load_engine', fail)
@@ -181,7 +196,7 @@ def test_a_model_that_cannot_be_used_is_no_bad_input(ask, photo, bundle_folder, 
 
 
 def test_an_interrupt_is_no_traceback(ask, photo, monkeypatch):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(session_module, 'load_engine', interrupt)

@@ -1,16 +1,14 @@
 """A session on a real HTTP server in a thread, which speaks OpenAI's chat completions."""
 
 import base64
-import json
 import math
-import threading
+from contextlib import ExitStack
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import repeat
 
 import cv2
 import numpy as np
 import pytest
+from chat_server import chat_server, ok, says
 
 from spatialllm_ros.errors import (
     AnswerParseError,
@@ -29,78 +27,17 @@ YES_NO = Query('is the mug left of the car?', ('yes', 'no'))
 OPEN = Query('how far is the mug?')
 
 
-class Server(ThreadingHTTPServer):
-    """Answers as ``replies`` say, one after the other; keeps what it was sent."""
-
-    def __init__(self, replies):
-        self.replies, self.done = replies, threading.Event()
-        self.bodies, self.headers = [], []
-        super().__init__(('127.0.0.1', 0), Handler)
-
-    @property
-    def url(self):
-        return f'http://127.0.0.1:{self.server_address[1]}/v1'
-
-    def handle_error(self, request, client_address):
-        """Say nothing of clients that went away."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        server = self.server
-        body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
-        assert self.path == '/v1/chat/completions'
-        server.bodies.append(body)
-        server.headers.append(dict(self.headers))
-        status, headers, parts = next(server.replies)(body)
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        for part in parts:
-            self.wfile.write(part)
-            self.wfile.flush()
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def serve(monkeypatch):
     """Start a server that gives a reply, or several in turn; return it with a session."""
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
-    servers = []
+    with ExitStack() as servers:
 
-    def serve(*replies, timeout_s=30.0):
-        turns = iter(replies) if len(replies) > 1 else repeat(replies[0])
-        server = Server(turns)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return server, RemoteSession(RemoteServer(server.url, 'big', timeout_s))
+        def serve(*replies, timeout_s=30.0):
+            server = servers.enter_context(chat_server(*replies))
+            return server, RemoteSession(RemoteServer(server.url, 'big', timeout_s))
 
-    yield serve
-    for server in servers:
-        server.done.set()
-        server.shutdown()
-        server.server_close()
-
-
-def ok(plain):
-    return lambda _: (200, {}, [json.dumps(plain).encode()])
-
-
-def says(text, *words, reason='stop'):
-    """Reply with a text and, of each word, the token that was written and all alternatives."""
-    content = [
-        {'token': token, 'logprob': math.log(shares[token]), 'top_logprobs': [
-            {'token': other, 'logprob': math.log(share)} for other, share in shares.items()
-        ]}
-        for token, shares in words
-    ]  # fmt: skip
-    logprobs = {'content': content} if words else None
-    message = {'role': 'assistant', 'content': text}
-    choice = {'message': message, 'logprobs': logprobs, 'finish_reason': reason}
-    return ok({'choices': [choice]})
+        yield serve
 
 
 def status(code, text='', **headers):
@@ -291,11 +228,21 @@ def test_a_trickle_does_not_hold_a_question_forever(serve):
         session.answer(session.encode(a_frame()), YES_NO)
 
 
+@pytest.mark.parametrize(('text', 'number'), [
+    ('4 m', 4.0), ('3.27 metres.', 3.3), ('12 Meters', 12.0), ('0.5m', 0.5), ('1 metre', 1.0),
+])  # fmt: skip
+def test_lengths_are_read_however_they_are_written(serve, text, number):
+    _, session = serve(says(text))
+    answer = session.answer(session.encode(a_frame()), OPEN)
+    assert (answer.kind, answer.unit) == (AnswerKind.NUMBER, 'm')
+    assert answer.number == pytest.approx(number)
+
+
 def test_no_server_is_an_engine_error():
-    with ThreadingHTTPServer(('127.0.0.1', 0), Handler) as closed:
-        url = f'http://127.0.0.1:{closed.server_address[1]}'
-    session = RemoteSession(RemoteServer(url, 'big'))
-    assert session.engine_name == f'big at {url}'
+    with chat_server(says('A')) as closed:
+        pass
+    session = RemoteSession(RemoteServer(closed.url, 'big'))
+    assert session.engine_name == f'big at {closed.url}'
     with pytest.raises(EngineError, match=r'Connection refused.*see whether it runs'):
         session.answer(session.encode(a_frame()), YES_NO)
 
