@@ -22,12 +22,13 @@ ENTER := source tools/environment.bash
 INSTALLED_ROS := $(if $(ROS_DISTRO),$(shell python3 -c 'import rclpy' 2>/dev/null && echo $(ROS_DISTRO)))
 ifdef INSTALLED_ROS
   ROS := installed-$(INSTALLED_ROS)
-  RUN_SETS := requirements/onboard.txt requirements/dev.txt
+  RUN_SETS := requirements/onboard.txt requirements/dashboard.txt requirements/dev.txt
   FIND_PYTHON := command -v python3
   VENV_FLAGS := --system-site-packages
 else
   ROS := $(ROS_SET)
-  RUN_SETS := requirements/ros-$(ROS_SET).txt requirements/run.txt requirements/dev.txt
+  RUN_SETS := requirements/ros-$(ROS_SET).txt requirements/run.txt requirements/dashboard.txt \
+    requirements/dev.txt
   FIND_PYTHON := tools/find_python
   VENV_FLAGS :=
 endif

@@ -60,6 +60,7 @@ setup(
         'console_scripts': [
             'spatialllm = spatialllm_ros.runtime.cli:main',
             'spatialllm_node = spatialllm_ros.node.main:main',
+            'spatialllm_dashboard = spatialllm_ros.dashboard.__main__:main',
             'demo_camera = spatialllm_ros.demo.camera_node:main',
             'demo_questioner = spatialllm_ros.demo.questioner:main',
         ],

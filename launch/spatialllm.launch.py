@@ -2,6 +2,7 @@
 
 ros2 launch spatialllm_ros spatialllm.launch.py image:=/my/camera/image_raw
 ros2 launch spatialllm_ros spatialllm.launch.py cameras:=front,rear image:=image_raw
+ros2 launch spatialllm_ros spatialllm.launch.py image:=/my/camera/image_raw dashboard:=true
 
 What is not given here or in params_file keeps the node's own value.
 """
@@ -10,8 +11,9 @@ from pathlib import PurePosixPath
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.conditions import IfCondition
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import LifecycleNode
+from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
@@ -52,8 +54,19 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'params_file', default_value='', description='YAML file with node parameters'
             ),
+            DeclareLaunchArgument(
+                'dashboard',
+                default_value='false',
+                description='also serve a web page on the node, to browsers on this machine',
+            ),
+            DeclareLaunchArgument(
+                'dashboard_arguments',
+                default_value='',
+                description='words for its command line: --host 0.0.0.0 --port 9000',
+            ),
             *fast_dds_profile(),
             OpaqueFunction(function=spatialllm_node),
+            OpaqueFunction(function=dashboard),
         ]
     )
 
@@ -122,3 +135,16 @@ def camera_remappings(given: dict[str, str]) -> list[tuple[str, str]]:
 def text(value: str) -> ParameterValue:
     """Keep a parameter from being read as a number or a truth value."""
     return ParameterValue(value, value_type=str)
+
+
+def dashboard(context: LaunchContext) -> list[Node]:
+    """Describe the web page's process, started where it is asked for."""
+    return [
+        Node(
+            package='spatialllm_ros',
+            executable='spatialllm_dashboard',
+            output='screen',
+            arguments=LaunchConfiguration('dashboard_arguments').perform(context).split(),
+            condition=IfCondition(LaunchConfiguration('dashboard')),
+        )
+    ]

@@ -2,6 +2,7 @@
 
 python -m spatialllm_ros.demo
 python -m spatialllm_ros.demo --camera /dev/video0
+python -m spatialllm_ros.demo --dashboard
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from spatialllm_ros.demo.processes import (
     Processes,
     ask_questions,
     start_camera,
+    start_dashboard,
     start_node,
 )
 from spatialllm_ros.errors import SpatialLLMError
@@ -55,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument('--bundle', help='folder of the model, in place of the shipped one')
     own.add_argument('--questions', type=int, default=0, help='how many to ask')
     own.add_argument('--period', type=float, default=1.0, help='seconds between two questions')
+    own.add_argument('--dashboard', action='store_true', help='also serve a web page on the node')
     return own
 
 
@@ -71,6 +74,8 @@ def run(args: argparse.Namespace, logs: Path) -> int:
         if not is_topic:
             start_camera(processes, {'source': args.camera})
         start_node(processes, image, {'bundle': args.bundle} if args.bundle else {})
+        if args.dashboard:
+            print(f'Ask and look in a browser: {start_dashboard(processes)}')
         print(flush=True)
         return ask_questions(processes, {'questions': args.questions, 'period_s': args.period})
 

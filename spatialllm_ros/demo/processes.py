@@ -13,6 +13,7 @@ from typing import Any
 from spatialllm_ros.errors import ProcessError
 
 IMAGE_TOPIC = '/camera/image'
+DASHBOARD_PORT = 8080
 
 GRACE_S, LAST_WORDS_S = 10.0, 2.0
 LOOK_AGAIN_S = 0.05
@@ -111,6 +112,12 @@ def start_node(processes: Processes, image: str, parameters: Mapping[str, object
     info = PurePosixPath(image).with_name('camera_info')
     arguments = ['-r', f'image:={image}', '-r', f'camera_info:={info}', *_given(parameters)]
     processes.start('node', 'node.main', '--ros-args', *arguments)
+
+
+def start_dashboard(processes: Processes) -> str:
+    """Start the web page and return its address."""
+    processes.start('dashboard', 'dashboard', '--port', str(DASHBOARD_PORT))
+    return f'http://127.0.0.1:{DASHBOARD_PORT}/'
 
 
 def ask_questions(processes: Processes, parameters: Mapping[str, object]) -> int:

@@ -87,7 +87,7 @@ def serve(launch, peer):
 
     def serve(*arguments):
         served = launch(*arguments)
-        peer.until(lambda: 'The dashboard is at http' in served.log and is_open(served))
+        peer.until(lambda: is_open(served))
         return served
 
     return serve
@@ -100,6 +100,9 @@ def free_port():
 
 
 def is_open(served):
+    assert served.process.poll() is None, served.log
+    if 'The dashboard is at http' not in served.log:
+        return False
     with socket.socket() as probe:
         return probe.connect_ex(('127.0.0.1', urlsplit(served.address).port)) == 0
 

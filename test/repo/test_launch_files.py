@@ -108,6 +108,16 @@ def test_demo_camera_starts_unless_a_topic_is_given(camera: str, image: str, cam
     assert len(functions['demo_camera'](context)) == cameras_started
 
 
+@pytest.mark.parametrize('asked', ['true', 'false'])
+def test_the_dashboard_starts_where_it_is_asked_for(asked: str):
+    functions = runpy.run_path(str(FOLDER / 'spatialllm.launch.py'))
+    context = context_with(dashboard=asked, dashboard_arguments='--host 0.0.0.0 --port 9000')
+    (page,) = functions['dashboard'](context)
+    assert page.condition.evaluate(context) == (asked == 'true')
+    words = [''.join(part.perform(context) for part in word) for word in page.cmd]
+    assert words[1:5] == ['--host', '0.0.0.0', '--port', '9000']
+
+
 def test_every_argument_is_described():
     for path in sorted(FOLDER.glob('*.launch.py')):
         description = runpy.run_path(str(path))['generate_launch_description']()
