@@ -79,6 +79,19 @@ class BenchRow:
         """Words per second of all questions of a batch, by its size."""
         return {int(batch): int(batch) / step_s for batch, step_s in self.step_s.items()}
 
+    @property
+    def eight_on_seen(self) -> float | None:
+        """Time of eight questions on a frame that was read, beside that of one."""
+        return self.answers_8_s / self.answer_s if self.answers_8_s else None
+
+    @property
+    def eight_on_new(self) -> float | None:
+        """The same with reading the frame in both."""
+        if self.answers_8_s is None or self.encode_s is None or self.prefix_s is None:
+            return None
+        read_s = self.encode_s + self.prefix_s
+        return (read_s + self.answers_8_s) / (read_s + self.answer_s)
+
 
 @dataclass(frozen=True)
 class BenchResult:

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from spatialllm_ros.evaluation.bench import BenchResult, BenchRow
-from spatialllm_ros.evaluation.contestants import BATCHES
+from spatialllm_ros.evaluation.contestants import BATCHES, Generate
 
 MIB = 2**20
+RATIOS = ('generate : answer', 'first : word', '8 : 1 answers', '8 : 1, new frame')
 TIMES = ('encode', 'prefix', 'question', 'word', 'answer', 'p95', '8 answers')
 
 
@@ -33,6 +34,9 @@ def bench_table(result: BenchResult) -> str:
             '',
             f'{head} tokens/s     MiB  memory  products',
             *(_line(row, width) for row in result.rows),
+            '',
+            f'{"ratios":{width}s}' + ''.join(f'{name:>18s}' for name in RATIOS),
+            *(_ratio_line(row, result, width) for row in result.rows),
             *(f'off: {words}' for words in result.off),
         ]
     )
@@ -61,6 +65,19 @@ def _line(row: BenchRow, width: int) -> str:
         for share, size in ((row.bandwidth_share, 8), (row.arithmetic_share, 10))
     )
     return f'{label(row):{width}s}{times}{rates}{" " * 9}{row.resident_bytes / MIB:8.1f}{shares}'
+
+
+def _ratio_line(row: BenchRow, result: BenchResult, width: int) -> str:
+    """Return how much faster than generate and than the first row, and what eight cost."""
+    generated = [other.answer_s for other in result.rows if other.engine == Generate.name]
+    first, own = result.rows[0].step_s.get('1'), row.step_s.get('1')
+    ratios = (
+        generated[0] / row.answer_s if generated else None,
+        first / own if first and own else None,
+        row.eight_on_seen,
+        row.eight_on_new,
+    )
+    return f'{label(row):{width}s}' + ''.join(_cell(ratio, 18, 2) for ratio in ratios)
 
 
 def _cell(value: float | None, width: int, decimals: int, unit: str = '') -> str:

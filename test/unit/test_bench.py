@@ -100,6 +100,26 @@ def test_shares_and_rates_follow_from_times_and_limits(result, bundles):
     assert reference.step_s == {}
 
 
+def test_ratios_are_those_of_the_times(result):
+    table = bench_table(result)
+    lines = table[table.index('ratios') :].splitlines()[1:]
+    float32, int8, reference = result.rows[0], result.rows[2], result.rows[-1]
+    read_s = float32.encode_s + float32.prefix_s
+    assert [float(cell) for cell in lines[0].split()[-4:]] == pytest.approx(
+        [
+            reference.answer_s / float32.answer_s,
+            1,
+            float32.answers_8_s / float32.answer_s,
+            (read_s + float32.answers_8_s) / (read_s + float32.answer_s),
+        ],
+        abs=0.006,
+    )
+    assert float(lines[2].split()[-3]) == pytest.approx(
+        float32.step_s['1'] / int8.step_s['1'], abs=0.006
+    )
+    assert lines[3].split()[-4:] == ['1.00', '-', '-', '-']
+
+
 def test_a_turn_times_each_step_as_often_as_it_is_done(bundles):
     (world, *_) = bench_worlds(bundles[0])
     samples = RunTime(bundles[0], 'onnx', 1).turn(world)
