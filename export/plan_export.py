@@ -1,6 +1,7 @@
 """Tell what exporting a recipe's model would take: files by precision, cache and memory.
 
 python export/plan_export.py training/recipes/8b.yaml --context 1024
+python export/plan_export.py training/recipes/{nano,small,8b}.yaml --context 1024 --on-robots
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from spatialllm_ros.deploy.bundle_export import ExportSettings
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
 from spatialllm_ros.deploy.export_plan import plan_export
+from spatialllm_ros.deploy.memory_tables import memory_tables
 from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.learning.recipe import load_recipe
 
@@ -19,18 +21,26 @@ from spatialllm_ros.learning.recipe import load_recipe
 def main() -> None:
     """Parse the command line, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('recipe', type=Path)
+    parser.add_argument('recipes', type=Path, nargs='+', metavar='RECIPE')
     parser.add_argument('--flavour', choices=list(FLAVOURS), default=ExportSettings.flavour)
     parser.add_argument(
         '--context', type=int, default=ExportSettings.context,
         help='room for the image and the questions asked at once, in tokens (default %(default)s)',
     )  # fmt: skip
+    parser.add_argument(
+        '--on-robots', action='store_true',
+        help='tables in Markdown of what the models take where they run',
+    )  # fmt: skip
     args = parser.parse_args()
     try:
         settings = ExportSettings(flavour=args.flavour, context=args.context)
-        print(plan_export(load_recipe(args.recipe), settings).table())
+        plans = [plan_export(load_recipe(recipe), settings) for recipe in args.recipes]
     except SpatialLLMError as error:
         sys.exit(str(error))
+    if args.on_robots:
+        print(memory_tables(plans))
+    else:
+        print('\n\n'.join(plan.table() for plan in plans))
 
 
 if __name__ == '__main__':

@@ -29,7 +29,8 @@ from spatialllm_ros.learning.recipe import Recipe
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.runtime.bundle import DECODER, EMBEDDINGS, VISION
 
-PRECISIONS = ('float32', 'float16', 'int8', 'int4')
+PRECISIONS = ('float32', 'int8', 'int4', 'float16', 'float16-int8', 'float16-int4')
+"""As manifests call them; the last two are made of float16."""
 CACHE_BYTES = 4
 """Caches are float32 in every precision."""
 LIBRARIES_BYTES = 6 * 10**8
@@ -38,9 +39,9 @@ DECODER_COPIES_BYTES = 10
 VISION_COPIES_BYTES = 12
 """Per weight of the vision half: the model's, the exporter's and the checking session's."""
 FOOTNOTE = (
-    'Without the tokenizer. int8 and int4 are made of float32, and have its vision graph. '
-    'Memory is an estimate, beside\nmapped files, which give way: a large decoder is written '
-    'weight by weight.'
+    'Without the tokenizer. int8 and int4 are made of float32, float16-int8 and float16-int4 of '
+    'float16, and have\nits vision graph. Memory is an estimate, beside mapped files, which give '
+    'way: a large decoder is written\nweight by weight.'
 )
 
 
@@ -102,7 +103,7 @@ def plan_export(recipe: Recipe, settings: ExportSettings) -> ExportPlan:
         name=recipe.name,
         context=settings.context,
         files={
-            FILES[VISION]: {kind: (2 if kind == 'float16' else 4) * vision for kind in PRECISIONS},
+            FILES[VISION]: {kind: _wide_bytes(kind) * vision for kind in PRECISIONS},
             FILES[DECODER]: {kind: _decoder_bytes(graph, kind) for kind in PRECISIONS},
             FILES[EMBEDDINGS]: dict.fromkeys(PRECISIONS, words),
             FILES['weights']: {'float32': weights},
@@ -127,19 +128,28 @@ def _decoder_bytes(graph: onnx.ModelProto, precision: str) -> int:
     size = graph.ByteSize()
     for weight in graph.graph.initializer:
         if weight.data_type == TensorProto.FLOAT and not weight.raw_data:
-            kind = precision if weight.name in products or precision == 'float16' else 'float32'
-            size += _weight_bytes(tuple(weight.dims), kind)
+            shape = tuple(weight.dims)
+            size += (
+                _product_bytes(shape, precision)
+                if weight.name in products
+                else _wide_bytes(precision) * prod(shape)
+            )
     return size
 
 
-def _weight_bytes(shape: tuple[int, ...], precision: str) -> int:
-    values, rows, columns = prod(shape), shape[0], shape[-1]
-    block = block_of(rows)
-    if precision == 'int8':
-        return values + 4 * columns
-    if precision == 'int4' and block:
-        return values // 2 + 4 * values // block
-    return (2 if precision == 'float16' else 4) * values
+def _product_bytes(shape: tuple[int, ...], precision: str) -> int:
+    """Return the size of a product's weight with its scales."""
+    values, wide, block = prod(shape), _wide_bytes(precision), block_of(shape[0])
+    if precision.endswith('int8'):
+        return values + wide * shape[-1]
+    if precision.endswith('int4') and block:
+        return values // 2 + wide * values // block
+    return wide * values
+
+
+def _wide_bytes(precision: str) -> int:
+    """Return the size of a value that is no integer."""
+    return 2 if precision.startswith('float16') else 4
 
 
 def _vision_values(model: Any) -> int:
@@ -160,4 +170,4 @@ def _megabytes(sizes: dict[str, int], kind: str) -> str:
 
 
 def _row(cells: Any) -> str:
-    return ''.join(f'{cell:>12s}' for cell in cells)
+    return ''.join(f'{cell:>14s}' for cell in cells)

@@ -8,10 +8,13 @@ import pytest
 from spatialllm_ros.deploy.bundle_export import ExportSettings
 from spatialllm_ros.deploy.export_plan import plan_export
 from spatialllm_ros.deploy.large_trial import QUESTION, TrialSizes, run_trial
+from spatialllm_ros.deploy.memory_tables import memory_tables
+from spatialllm_ros.deploy.precision import write_quantised
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.recipe import load_recipe
 from spatialllm_ros.runtime.bundle import load_bundle
 
+MODELS = ('nano', 'small', '8b')
 RECIPES = Path('training/recipes')
 SETTINGS = ExportSettings('plan')
 
@@ -37,6 +40,45 @@ def test_plan_of_eight_billion_counts_as_a_hand_does():
     assert plan.cache_per_token == 32 * 2 * 8 * 128 * 4
     assert plan.memory < 20 * 2**30
     assert 'float32 weights in a data file' in plan.table()
+
+
+@pytest.mark.parametrize('precision', ['int8', 'int4'])
+def test_plan_of_quantised_half_precision_is_what_quantising_writes(tmp_path, precision):
+    plan = plan_export(load_recipe(RECIPES / 'nano.yaml'), SETTINGS)
+    bundle = load_bundle(Path('models/nano'))
+    for step in ('fp16', precision):
+        folder = tmp_path / step
+        folder.mkdir()
+        write_quantised(bundle, folder, step)
+        bundle = load_bundle(folder)
+    kind = bundle.manifest.decoder.precision
+    assert kind == f'float16-{precision}'
+    for role in ('vision', 'decoder', 'embeddings'):
+        path = bundle.path(role)
+        assert plan.files[path.name][kind] == pytest.approx(path.stat().st_size, rel=0.04), role
+
+
+def test_memory_on_robots_is_the_plan_s_and_the_guide_s():
+    settings = replace(SETTINGS, context=1024)
+    plans = [plan_export(load_recipe(RECIPES / f'{name}.yaml'), settings) for name in MODELS]
+    tables = memory_tables(plans)
+    assert tables in Path('docs/guide/deployment.md').read_text(), 'export/plan_export.py'
+    products = 32 * (4096 * (2 * 4096 + 2 * 1024) + 3 * 4096 * 14336) + 4096 * 128261
+    four_bits = products * (1 / 2 + 2 / 32)
+    (row,) = (line for line in tables.splitlines() if '`8b` | decoder' in line)
+    assert float(row.split()[-2].replace(',', '')) == pytest.approx(four_bits / 1e6, abs=2)
+    vision = plans[2].files['vision.onnx']['float16']
+    left = 8 * 2**30 - four_bits - vision - 4 * 128261 * 4096 - 256 * 1024 * 1024
+    assert f'| {left / 2**30:.1f} GiB |' in tables
+    assert f'| `orin-nano` | 8 GiB | {8 * 1024 // 16} MiB |' in tables
+
+
+def test_what_is_larger_than_a_device_does_not_fit():
+    plan = plan_export(load_recipe(RECIPES / '8b.yaml'), replace(SETTINGS, context=1024))
+    longer = replace(plan, context=8192)
+    rows = [line.split(' | ')[-1] for line in memory_tables([longer]).splitlines()[-5:]]
+    assert rows[0] == 'does not fit |'
+    assert rows[-2].endswith('GiB |')
 
 
 def test_a_context_without_room_for_the_image_is_refused():
