@@ -225,6 +225,7 @@ class Configured:
         values = {f'rate {name} (Hz)': f'{rate_hz:.1f}' for name, rate_hz in rates_hz.items()}
         if depth := self._depths.get(camera):
             values['depth images received'] = str(depth.received)
+            values['depth images rejected'] = str(depth.rejected)
             problems.append(depth.problem())
         if age_s < math.inf:
             values['age of the newest frame (s)'] = f'{age_s:.3f}'

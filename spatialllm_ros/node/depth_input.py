@@ -1,8 +1,7 @@
-"""One camera's depth images: kept as they come, converted only where an answer is measured."""
+"""One camera's depth images: kept as they come, in metres only where an answer is measured."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from rclpy.node import Node
@@ -13,9 +12,11 @@ from spatialllm_ros.node.messages import nanoseconds
 from spatialllm_ros.node.parameters import CameraParameters
 from spatialllm_ros.node.quality_of_service import Describe, subscribe_newest
 from spatialllm_ros.runtime.depth import DepthBuffer, DepthFrame, measured_range_m
-from spatialllm_ros.runtime.depth_image import depth_from_image
+from spatialllm_ros.runtime.depth_image import depth_samples, in_metres
 from spatialllm_ros.runtime.image_conversion import UnfitImageError
 from spatialllm_ros.schema import Answer
+
+WARNING_PERIOD_S = 1.0
 
 
 class DepthInput:
@@ -23,6 +24,7 @@ class DepthInput:
 
     Attributes:
         received: how many depth images have come.
+        rejected: how many of them could not be used.
     """
 
     def __init__(self, node: Node, camera: CameraParameters, max_side_px: int) -> None:
@@ -33,7 +35,9 @@ class DepthInput:
             camera: has a depth topic.
             max_side_px: of a depth image.
         """
-        self.received = 0
+        self.received = self.rejected = 0
+        self._unfit = ''  # why the newest cannot be used
+        self._logger = node.get_logger().get_child(camera.name)
         self._node, self._topic, self._max_side_px = node, camera.depth_topic, max_side_px
         self._buffer = DepthBuffer(
             camera.depth_topic, camera.depth_images_kept, camera.depth_tolerance_s
@@ -55,14 +59,16 @@ class DepthInput:
         """End the subscription and forget the depth images; the count stays."""
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
-        self._subscription, self._mismatch = None, None
+        self._subscription, self._mismatch, self._unfit = None, None, ''
         self._buffer.clear()
 
     def problem(self) -> str:
         """Return what a person should know of the topic; empty where all is well."""
         if self._mismatch is not None:
             return self._mismatch()
-        return '' if self.received else f'no depth image has arrived on {self._topic}'
+        if not self.received:
+            return f'no depth image has arrived on {self._topic}'
+        return self._unfit
 
     def range_m(self, place: Answer) -> float:
         """Return how far from the camera the surface is where an answer locates an object.
@@ -72,10 +78,9 @@ class DepthInput:
         """
         assert place.pose is not None, 'only a place can be measured'
         assert place.camera is not None, 'the scheduler tells the camera'
-        try:
-            depth_m = self._buffer.nearest(place.stamp_ns).read()
-        except UnfitImageError as error:
-            raise DepthError(f'{self._topic}: {error}') from error
+        if self._unfit:
+            raise DepthError(self._unfit)
+        depth_m = in_metres(self._buffer.nearest(place.stamp_ns).samples)
         return measured_range_m(depth_m, place.camera, place.pose.centre_px)
 
     def _on_mismatch(self, mismatch: Describe) -> None:
@@ -84,5 +89,12 @@ class DepthInput:
     def _on_image(self, message: Image) -> None:
         self._mismatch = None  # somebody else publishes, too
         self.received += 1
-        read = partial(depth_from_image, message, self._max_side_px)
-        self._buffer.put(DepthFrame(nanoseconds(message.header.stamp), read))
+        try:
+            samples = depth_samples(message, self._max_side_px)
+        except UnfitImageError as error:
+            self.rejected += 1
+            self._unfit = f'depth image of {self._topic} dropped: {error}'
+            self._logger.warning(self._unfit, throttle_duration_sec=WARNING_PERIOD_S)
+            return
+        self._unfit = ''
+        self._buffer.put(DepthFrame(nanoseconds(message.header.stamp), samples))

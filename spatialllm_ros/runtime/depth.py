@@ -7,14 +7,13 @@ half the object's depth farther away.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from spatialllm_ros.errors import DepthError
 from spatialllm_ros.geometry import pixel_rays
-from spatialllm_ros.runtime.depth_image import Depth
+from spatialllm_ros.runtime.depth_image import Depth, Samples
 from spatialllm_ros.schema import CameraModel
 
 WINDOW_SHARE = 0.02
@@ -26,10 +25,10 @@ NANOSECONDS = 1_000_000_000
 
 @dataclass(frozen=True)
 class DepthFrame:
-    """A depth image to come: ``read`` converts it when it is needed."""
+    """A depth image, which is converted when it is needed."""
 
     stamp_ns: int
-    read: Callable[[], Depth]
+    samples: Samples
 
 
 class DepthBuffer:

@@ -19,30 +19,36 @@ Depth = NDArray[np.float32]
 """(H, W) float32: metres along the optical axis. Where there are none: NaN for no measurement,
 -inf for too near, +inf for beyond range."""
 
-METRES, MILLIMETRES = '32FC1', '16UC1'
-SAMPLES = {METRES: 'f4', MILLIMETRES: 'u2'}
+Samples = NDArray[np.float32] | NDArray[np.uint16]
+"""(H, W) as a message holds them: metres, or millimetres with 0 for no measurement."""
+
+KINDS = {'32FC1': 'f4', '16UC1': 'u2'}
 """NumPy's names of the samples that are understood, by encoding."""
 
 
-def depth_from_image(message: ImageMessage, max_side_px: int) -> Depth:
-    """Convert a depth image of at most ``max_side_px`` pixels on each side.
-
-    Native metres without padding are not copied: the result then looks into the message's data.
+def depth_samples(message: ImageMessage, max_side_px: int) -> Samples:
+    """Return a copy of the samples of a depth image of at most ``max_side_px`` on each side.
 
     Raises:
         UnfitImageError: size, encoding, step and data do not fit together.
     """
     check_size(message.width, message.height, max_side_px)
-    kind = SAMPLES.get(message.encoding)
+    kind = KINDS.get(message.encoding)
     if kind is None:
         raise UnfitImageError(
             'encoding',
-            f'expected a depth image of {" or ".join(SAMPLES)}, found {message.encoding[:40]!r}',
+            f'expected a depth image of {" or ".join(KINDS)}, found {message.encoding[:40]!r}',
         )
     order = np.dtype(kind).newbyteorder('>' if message.is_bigendian else '<')
     rows = message_rows(message, message.height, message.width * order.itemsize)
-    samples = np.ascontiguousarray(rows).view(order).astype(np.float32, copy=False)
-    if message.encoding == METRES:
-        return samples
-    samples[samples == 0] = np.nan
-    return samples / np.float32(1000)
+    samples: Samples = np.ascontiguousarray(rows).view(order).astype(kind)
+    return samples
+
+
+def in_metres(samples: Samples) -> Depth:
+    """Return samples as distances."""
+    if samples.dtype == np.float32:
+        return np.asarray(samples, np.float32)
+    depth_m = samples / np.float32(1000)
+    depth_m[samples == 0] = np.nan
+    return np.asarray(depth_m, np.float32)

@@ -134,6 +134,22 @@ def test_depth_images_of_no_use_cost_no_answer(with_depth, peer, depth, later_s,
         assert words in answer.depth_note
 
 
+def test_depth_images_that_contradict_themselves_are_counted_and_told(with_depth, peer):
+    newest = peer.diagnostics()
+
+    def told():
+        status = newest().get('spatialllm: camera camera', {'message': ''})
+        return 'expected a step' in status['message'] and status
+
+    with filming(peer, spoiled(step=3)):
+        status = peer.until(told)
+    received, rejected = (int(status[f'depth images {name}']) for name in ('received', 'rejected'))
+    assert received == rejected > 0
+    assert 'depth image of depth dropped' in with_depth.log
+    with filming(peer, metres(2.0)):
+        assert ask_measured(peer, 'how far is the red car?').depth_m == pytest.approx(3.0)
+
+
 def test_without_a_depth_topic_nothing_is_measured(scripted, peer):
     with filming(peer, metres(2.0)):
         answer = peer.ask_until(Status.OK, 'how far is the red car?').answer

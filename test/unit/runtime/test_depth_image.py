@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialllm_ros.runtime.depth_image import depth_from_image
+from spatialllm_ros.runtime.depth_image import depth_samples, in_metres
 from spatialllm_ros.runtime.image_conversion import UnfitImageError
 
 LIMIT_PX = 4096
@@ -47,21 +47,24 @@ LAYOUTS = (st.integers(0, 1), st.integers(0, 7))
 
 @given(grids(ANY_FLOAT), *LAYOUTS)
 def test_metres_and_what_is_no_distance_stay_what_they_are(rows, is_bigendian, padding):
-    depth = depth_from_image(packed(rows, 'f', is_bigendian, padding), LIMIT_PX)
+    depth = in_metres(depth_samples(packed(rows, 'f', is_bigendian, padding), LIMIT_PX))
     assert depth.dtype == np.float32
     np.testing.assert_array_equal(depth, np.array(rows, np.float32))
 
 
 @given(grids(st.integers(0, 65535)), *LAYOUTS)
 def test_millimetres_become_metres_and_zero_no_measurement(rows, is_bigendian, padding):
-    depth = depth_from_image(packed(rows, 'H', is_bigendian, padding), LIMIT_PX)
+    depth = in_metres(depth_samples(packed(rows, 'H', is_bigendian, padding), LIMIT_PX))
     expected = [[sample / 1000 if sample else math.nan for sample in row] for row in rows]
     np.testing.assert_allclose(depth, expected, rtol=1e-6)
 
 
-def test_native_metres_are_not_copied():
-    message = packed([[1.0, 2.0]], 'f')
-    assert np.shares_memory(depth_from_image(message, LIMIT_PX), np.frombuffer(message.data, 'u1'))
+@pytest.mark.parametrize('letter', 'fH')
+def test_samples_hold_nothing_of_the_message(letter):
+    message = packed([[1, 2]], letter, padding=1000)
+    samples = depth_samples(message, LIMIT_PX)
+    assert samples.base is None or samples.base.nbytes == samples.nbytes
+    assert not np.shares_memory(samples, np.frombuffer(message.data, 'u1'))
 
 
 @pytest.mark.parametrize(('fields', 'reason'), [
@@ -78,5 +81,23 @@ def test_a_message_that_contradicts_itself_is_refused(fields, reason):
     for name, value in fields.items():
         setattr(message, name, value)
     with pytest.raises(UnfitImageError, match='expected') as refused:
-        depth_from_image(message, LIMIT_PX)
+        depth_samples(message, LIMIT_PX)
     assert refused.value.reason == reason
+
+
+SIZES = st.integers(0, 2**32 - 1) | st.integers(0, 6)
+
+
+@given(
+    st.builds(
+        Image, SIZES, SIZES, st.sampled_from(['32FC1', '16UC1', '', 'mono8']) | st.text(),
+        SIZES, st.binary(max_size=200), st.integers(0, 255),
+    )
+)  # fmt: skip
+def test_whatever_comes_is_an_image_of_its_size_or_refused(message):
+    try:
+        samples = depth_samples(message, LIMIT_PX)
+    except UnfitImageError as error:
+        assert error.reason in {'size', 'encoding', 'layout'}
+    else:
+        assert samples.shape == (message.height, message.width)
