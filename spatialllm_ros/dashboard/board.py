@@ -5,6 +5,7 @@ Written by the ROS thread, read by the web server's. Knows neither ROS nor the w
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from itertools import count
@@ -32,6 +33,7 @@ class Exchange:
         text: the answer, or why there is none.
         latency_s: from the question to its end, as the dashboard sees it.
         parts_s: what the node says that it spent, by part.
+        depth_m: what the camera's depth image says of the answer; NaN where nothing.
         is_cancelled: whether somebody no longer wants the answer.
     """
 
@@ -46,6 +48,7 @@ class Exchange:
     confidence: float = 0.0
     latency_s: float = 0.0
     parts_s: dict[str, float] = field(default_factory=dict)
+    depth_m: float = math.nan
     is_cancelled: bool = False
 
     @property

@@ -123,6 +123,7 @@ class RosClient:
             exchange.end(status.name, result.message)
             return
         exchange.camera, exchange.confidence = answer.camera, answer.confidence
+        exchange.depth_m = answer.depth_m
         exchange.parts_s = {part: getattr(answer.timing, f'{part}_s') for part in PARTS.values()}
         exchange.end(OK, answer.text)
 

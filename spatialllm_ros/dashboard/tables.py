@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Sequence
 from statistics import median
@@ -29,8 +30,12 @@ def about(exchange: Exchange) -> str:
         return 'cancelling' if exchange.is_cancelled else ''
     if exchange.status != OK:
         return f'no answer: {exchange.status}'
-    seen = f' on {exchange.camera}' if exchange.camera else ''
-    return f'confidence {exchange.confidence:.0%}, {milliseconds(exchange.latency_s)}{seen}'
+    said = f'confidence {exchange.confidence:.0%}, {milliseconds(exchange.latency_s)}'
+    if exchange.camera:
+        said += f' on {exchange.camera}'
+    if math.isfinite(exchange.depth_m):
+        said += f', {exchange.depth_m:.1f} m by its depth image'
+    return said
 
 
 def latency_summary(exchanges: Iterable[Exchange]) -> str:

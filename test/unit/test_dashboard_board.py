@@ -104,7 +104,10 @@ def test_what_is_said_beside_an_answer():
     assert about(exchange) == 'cancelling'
     exchange.end('CANCELLED', 'the caller cancelled')
     assert about(exchange) == 'no answer: CANCELLED'
-    assert about(answered(2, 0.2)) == 'confidence 91%, 200 ms on front'
+    told = answered(2, 0.2)
+    assert about(told) == 'confidence 91%, 200 ms on front'
+    told.depth_m = 4.06
+    assert about(told) == 'confidence 91%, 200 ms on front, 4.1 m by its depth image'
 
 
 def test_the_summary_of_latencies_is_of_answers_alone():
