@@ -97,7 +97,7 @@ def test_imports_follow_the_table(path: Path):
     assert not excess, f'{path.relative_to(ROOT)} may not import {sorted(excess)}'
 
 
-@pytest.mark.parametrize('layer', ['runtime', 'node', 'demo'])
+@pytest.mark.parametrize('layer', ['runtime', 'node', 'demo', 'dashboard'])
 def test_a_robot_imports_no_torch(layer: str):
     """Import every module of a layer where torch and transformers cannot be imported."""
     if layer != 'runtime' and not find_spec('rclpy'):
@@ -118,7 +118,7 @@ def test_run_time_requirements_bring_no_torch():
     """Walk what the pinned run-time set installs, through each distribution's own metadata."""
     lines = [
         line.split('#')[0].strip()
-        for name in ('run', 'onboard')
+        for name in ('run', 'onboard', 'dashboard')
         for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
     ]
     waiting = [Requirement(line).name for line in lines if line and not line.startswith('-')]
