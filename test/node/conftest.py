@@ -296,8 +296,9 @@ def start_node(domain, tmp_path):
     """Start a node with parameters; at the end it must leave in peace when asked to."""
     started = []
 
-    def start(script=SCRIPTED_NODE, stdin=subprocess.DEVNULL, **parameters):
-        values = [f'{name.replace("__", ".")}:={value}' for name, value in parameters.items()]
+    def start(script=SCRIPTED_NODE, stdin=subprocess.DEVNULL, overrides=(), **parameters):
+        given = {name.replace('__', '.'): value for name, value in parameters.items()}
+        values = [f'{name}:={value}' for name, value in (given | dict(overrides)).items()]
         arguments = [part for value in values for part in ('-p', value)]
         log_path = tmp_path / f'node{len(started)}.log'
         environment = os.environ | {
