@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
 
 from spatialllm_ros.demo.__main__ import is_image_topic
+from spatialllm_ros.demo.processes import DASHBOARD_PORT
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 120.0
@@ -39,6 +42,19 @@ def test_a_missing_camera_ends_all_with_the_reason(domain):
     _, err = demo.communicate(timeout=DEADLINE_S)
     assert demo.returncode == 1
     assert "found 'nonsense'" in err
+
+
+def test_a_dashboard_that_cannot_be_served_ends_all_with_the_reason(domain):
+    with socket.socket() as other:
+        with suppress(OSError):  # somebody else has the port already
+            other.bind(('127.0.0.1', DASHBOARD_PORT))
+            other.listen()
+        demo = start(domain, '--dashboard', '--questions', '1000')
+        out, err = demo.communicate(timeout=DEADLINE_S)
+    assert demo.returncode == 1
+    assert f'http://127.0.0.1:{DASHBOARD_PORT}/' in out
+    assert 'the dashboard to run' in err
+    assert f'expected to serve at 127.0.0.1 port {DASHBOARD_PORT}' in err
 
 
 def test_it_ends_by_itself(domain):
