@@ -27,6 +27,7 @@ from spatialllm_ros.node.diagnostics import (
 )
 from spatialllm_ros.node.gravity import up_source
 from spatialllm_ros.node.parameters import NodeParameters
+from spatialllm_ros.node.punctuality import Punctuality
 from spatialllm_ros.node.transforms import Transforms
 from spatialllm_ros.node.watch_file import load_watches
 from spatialllm_ros.node.watching import Watches, steadiness
@@ -98,7 +99,7 @@ class Configured:
             ConfigError: something a parameter asks for is not installed.
         """
         self._node, self._parameters = node, parameters
-        self._rates = GrowthRates()
+        self._rates, self._punctuality = GrowthRates(), Punctuality(node)
         self._session = load(parameters)
         self._frames = FrameStore(
             parameters.camera_names,
@@ -159,6 +160,7 @@ class Configured:
         except ConfigError:
             self.deactivate()
             raise
+        self._punctuality.start()
 
     def apply(self, parameters: NodeParameters) -> None:
         """Use other values of the live parameters from now on."""
@@ -200,6 +202,7 @@ class Configured:
             'bundle': self._parameters.bundle,
             'engine': self.engine_name,
             'precision': self._session.precision,
+            'executor late at most (ms)': f'{self._punctuality.take_latest_s() * 1e3:.1f}',
             'questions received': self._asker.received,
             'questions open': self._asker.open,
             'questions waiting': self._scheduler.waiting,

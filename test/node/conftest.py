@@ -82,6 +82,19 @@ class Peer:
         assert done.wait(DEADLINE_S), 'no response within the deadline'
         return future.result()
 
+    def run(self, work, after_s=0.0):
+        """Return what a function returns on the executor's thread, once so much time is over."""
+        found, done = [], threading.Event()
+
+        def once():
+            timer.cancel()
+            found.append(work())
+            done.set()
+
+        timer = self.node.create_timer(after_s, once)
+        assert done.wait(DEADLINE_S), 'the executor does not come to it'
+        return found[0]
+
     def until(self, predicate):
         """Return the first true value of a predicate."""
         deadline = time.monotonic() + DEADLINE_S
