@@ -103,14 +103,14 @@ class Processes:
 
 def start_camera(processes: Processes, parameters: Mapping[str, object]) -> None:
     """Start a camera that publishes on ``IMAGE_TOPIC``."""
-    arguments = ['-r', '__ns:=/camera', *_given(parameters)]
+    arguments = ['-r', '__ns:=/camera', *given(parameters)]
     processes.start('camera', 'demo.camera_node', '--ros-args', *arguments)
 
 
 def start_node(processes: Processes, image: str, parameters: Mapping[str, object]) -> None:
     """Start the node on an image topic and the intrinsics beside it."""
     info = PurePosixPath(image).with_name('camera_info')
-    arguments = ['-r', f'image:={image}', '-r', f'camera_info:={info}', *_given(parameters)]
+    arguments = ['-r', f'image:={image}', '-r', f'camera_info:={info}', *given(parameters)]
     processes.start('node', 'node.main', '--ros-args', *arguments)
 
 
@@ -122,8 +122,9 @@ def start_dashboard(processes: Processes) -> str:
 
 def ask_questions(processes: Processes, parameters: Mapping[str, object]) -> int:
     """Ask questions in this terminal and return the exit status."""
-    return processes.run('demo.questioner', '--ros-args', *_given(parameters))
+    return processes.run('demo.questioner', '--ros-args', *given(parameters))
 
 
-def _given(parameters: Mapping[str, object]) -> list[str]:
+def given(parameters: Mapping[str, object]) -> list[str]:
+    """Return parameters as words of a command line, behind ``--ros-args``."""
     return [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
