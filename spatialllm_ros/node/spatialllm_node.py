@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -107,6 +108,10 @@ class SpatialLLMNode(LifecycleNode):
 
     def _configure(self) -> None:
         self._configured = Configured(self, self._parameter_server.read(), self._load)
+        # What is there now stays: looking through all of it for garbage stops every thread for
+        # a tenth of a second.
+        gc.collect()
+        gc.freeze()
         self.get_logger().info(f'the model runs by {self._held.engine_name}')
 
     def _release(self) -> None:
@@ -114,6 +119,7 @@ class SpatialLLMNode(LifecycleNode):
             self._configured.deactivate()
             self._configured.close()
             self._configured = None
+            gc.unfreeze()
 
     def _transition(self, state: str, step: Callable[[], object]) -> TransitionCallbackReturn:
         try:

@@ -64,9 +64,10 @@ def test_life_cycles_leave_nothing_behind(start_node, peer, tmp_path):
                 assert peer.change_state(transition)
                 if transition == 'activate':
                     peer.ask_until(Status.OK, 'ready?')
-            held.append(open_files_and_threads(node))
             resident.append(resident_kib(node))
-    assert set(held[WARM_CYCLES:]) == {held[WARM_CYCLES]}, held
+            held.append(open_files_and_threads(node))
+            if len(held) > WARM_CYCLES:  # a thread that has been joined is gone a moment later
+                peer.until(lambda: open_files_and_threads(node) == held[WARM_CYCLES])
     if CYCLES >= 100:
         middle, end = resident[CYCLES // 4], resident[-1]
         assert end < 1.02 * middle, resident[:: CYCLES // 20]
