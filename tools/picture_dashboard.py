@@ -32,7 +32,7 @@ from spatialllm_ros.demo.truth_book import TruthBook
 from spatialllm_ros.errors import SceneError
 from spatialllm_ros.schema import QuestionRecord
 
-WINDOW, QUESTIONS, PATIENCE_S = '1280,1310', 7, 60.0
+WINDOW, QUESTIONS, PATIENCE_S = '1280,1340', 7, 60.0
 OPENING_S = 1.0
 WATCHES = """
 watches:

@@ -25,7 +25,7 @@ def latency_options(exchanges: Sequence[Exchange]) -> dict[str, Any]:
     return {
         'animation': False,
         'tooltip': {'trigger': 'axis'},
-        'legend': {'top': 0},
+        'legend': {'top': 0, 'type': 'scroll'},
         'grid': {'left': 45, 'right': 10, 'top': 45, 'bottom': 25},
         'xAxis': {'type': 'category', 'data': [exchange.number for exchange in answered]},
         'yAxis': {'type': 'value', 'name': 'ms'},

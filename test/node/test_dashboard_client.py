@@ -8,6 +8,7 @@ pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built:
 
 from spatialllm_msgs.msg import Watch
 from spatialllm_msgs.srv import SetWatches
+from spatialllm_ros.dashboard import ros_client
 from spatialllm_ros.dashboard.board import MOST_OPEN
 from spatialllm_ros.dashboard.ros_client import RosClient
 from spatialllm_ros.errors import BusyError
@@ -92,6 +93,18 @@ def test_a_node_that_leaves_takes_its_open_questions_along(start_node, peer, cli
     peer.until(lambda: 'found none' in client.board.state)
     assert not client.board.is_well
     start_node()
+    peer.until(lambda: client.board.is_well)
+
+
+def test_a_node_that_hangs_is_noticed_and_not_waited_for(scripted, peer, client, monkeypatch):
+    monkeypatch.setattr(ros_client, 'REPLY_TIMEOUT_S', 2.0)
+    peer.until(lambda: client.board.is_well)
+    scripted.signal(signal.SIGSTOP)
+    asked = client.ask('anybody there?')
+    assert end_of(peer, asked) == 'NO_NODE'
+    assert asked.words == 'the node did not reply within 2 s'
+    peer.until(lambda: 'it says nothing of itself' in client.board.state)
+    scripted.signal(signal.SIGCONT)
     peer.until(lambda: client.board.is_well)
 
 
