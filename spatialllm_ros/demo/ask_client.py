@@ -111,10 +111,17 @@ class AskClient:
         """
         goal = AskSpatial.Goal(question=question, options=list(options), camera=camera)
         started_s = time.perf_counter()
-        handle = self._result(self._action.send_goal_async(goal, _feedback(on_text)))
-        result = self._result(handle.get_result_async()).result
+        handle = self._request(lambda: self._action.send_goal_async(goal, _feedback(on_text)))
+        result = self._request(handle.get_result_async).result
         latency_s = time.perf_counter() - started_s
         return Reply(StatusCode(result.status), result.message, result.answer, latency_s)
+
+    def _request(self, send: Callable[[], Any]) -> Any:
+        """Send on the executor's thread, and return the response.
+
+        A response that the executor takes before the sender has noted its request is dropped.
+        """
+        return self._result(self._result(self._executor.create_task(send)))
 
     def _result(self, future: Any) -> Any:
         done = threading.Event()

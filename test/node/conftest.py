@@ -82,18 +82,16 @@ class Peer:
         assert done.wait(DEADLINE_S), 'no response within the deadline'
         return future.result()
 
-    def run(self, work, after_s=0.0):
-        """Return what a function returns on the executor's thread, once so much time is over."""
-        found, done = [], threading.Event()
+    def run(self, work):
+        """Return what a function returns on the executor's thread."""
+        return self.result(self._executor.create_task(work))
 
-        def once():
-            timer.cancel()
-            found.append(work())
-            done.set()
+    def request(self, send):
+        """Send on the executor's thread, and return the response.
 
-        timer = self.node.create_timer(after_s, once)
-        assert done.wait(DEADLINE_S), 'the executor does not come to it'
-        return found[0]
+        rclpy drops a response that is taken before the sender has noted its request.
+        """
+        return self.result(self.run(send))
 
     def until(self, predicate):
         """Return the first true value of a predicate."""
@@ -143,8 +141,8 @@ class Peer:
         assert self._action.wait_for_server(DEADLINE_S), 'no action server'
         self.asked += 1
         heard = []
-        goal = self.result(
-            self._action.send_goal_async(
+        goal = self.request(
+            lambda: self._action.send_goal_async(
                 AskSpatial.Goal(question=question, **more),
                 feedback_callback=lambda message: heard.append(message.feedback.partial_text),
             )

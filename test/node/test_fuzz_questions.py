@@ -102,13 +102,13 @@ class Crowd:
             elif way < 0.4:
                 goals.append(self._peer.send_goal(**question(chance, number))[0])
                 if chance.random() < 0.3:
-                    goals[-1].cancel_goal_async()
+                    self._peer.run(goals[-1].cancel_goal_async)
             else:
                 replies.append(self._ask.call_async(AskOnce.Request(**question(chance, number))))
         for reply in replies:
             self.ended[self._peer.result(reply).status] += 1
         for goal in goals:
-            self.ended[self._peer.result(goal.get_result_async()).result.status] += 1
+            self.ended[self._peer.request(goal.get_result_async).result.status] += 1
         self._peer.until(lambda: len(self.said) >= self.by_topic)
 
     def watch(self, chance):
