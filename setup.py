@@ -51,6 +51,7 @@ setup(
     ],
     extras_require={
         'gpu': ['onnxruntime-gpu', 'tensorrt'],
+        'test': ['pytest', 'hypothesis', 'packaging'],  # colcon test looks here for pytest
         'train': tested('train'),
         'export': tested('export'),
         'tensorrt': tested('tensorrt'),

@@ -22,11 +22,12 @@ MANIFEST = ElementTree.parse(ROOT / 'package.xml').getroot()
 
 # Imports that need no entry in package.xml: from wheels alone, or this package itself.
 NOT_ROS_DEPENDENCIES = {
-    *('spatialllm_ros', 'mcap', 'mcap_ros2', 'mujoco', 'PIL', 'tokenizers'),
+    *('spatialllm_ros', 'mcap', 'mujoco', 'PIL', 'tokenizers'),
     *('nicegui', 'starlette'),  # of the dashboard, which says what to install
 }
 ROSDEP_KEYS = {
     'cv2': 'python3-opencv',
+    'mcap_ros2': 'mcap-ros2-support',  # which brings mcap
     'numpy': 'python3-numpy',
     'onnxruntime': 'python3-onnxruntime-pip',
     'yaml': 'python3-yaml',
