@@ -126,7 +126,7 @@ def run_bench(
     Args:
         bundles: the first one's weights are those of ``generate``.
         engines: names of ``engines.ENGINES``; what cannot be loaded here is left out.
-        rounds: how often each contestant has its turn; one more comes first, uncounted.
+        rounds: how often each contestant has its turn; one more comes before each, uncounted.
         threads: of each computation on the CPU.
 
     Raises:
@@ -147,6 +147,8 @@ def run_bench(
     for world in tqdm(islice(cycle(worlds), rounds), total=rounds, unit='round'):
         probe.sample()
         for item in loaded:
+            # Uncounted: the one before has filled the caches, and its threads may spin on.
+            item.contestant.turn(world)
             for name, seconds in item.contestant.turn(world).items():
                 item.samples[name] += seconds
     limits = probe.best()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
+from textwrap import fill
 
 import matplotlib as mpl
 
@@ -65,9 +66,10 @@ def plot_roadmap(scores: Sequence[RowScore], path: Path) -> None:
         )  # fmt: skip
     blind = 100 * mean(score.blind_twelve for score in scores)
     axis.axhline(blind, color='#888888', linestyle='--', linewidth=1)
-    axis.annotate(f'without the image {blind:.1f}', (len(rows) - 0.6, blind + 1), ha='right',
-                  fontsize=8, color='#555555')  # fmt: skip
-    axis.set_xticks(range(len(rows)), [name.replace(' ', '\n', 1) for name in rows], fontsize=9)
+    axis.annotate(f'without\nthe image\n{blind:.1f}', (len(rows) - 0.55, blind), va='center',
+                  fontsize=8, color='#555555', annotation_clip=False)  # fmt: skip
+    axis.set_xlim(-0.6, len(rows) - 0.6)
+    axis.set_xticks(range(len(rows)), [fill(name, 14) for name in rows], fontsize=9)
     axis.set_ylabel('mean of the twelve types, %')
     axis.set_ylim(0, 100)
     axis.spines[['top', 'right']].set_visible(False)

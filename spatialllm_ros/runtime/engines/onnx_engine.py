@@ -107,8 +107,8 @@ class OnnxEngine:
     def _open(self, path: Path) -> ort.InferenceSession:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
-        # Waiting threads would otherwise spin on cores that the camera and DDS need.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        # Between runs, spinning threads would hold cores that the camera and DDS need.
+        options.add_session_config_entry('session.force_spinning_stop', '1')
         if path.with_name(f'{path.name}.data').is_file() and self._spec.precision == 'float32':
             # Weights outside the graph's file are then used where they are mapped, not copied.
             options.add_session_config_entry('session.disable_prepacking', '1')
