@@ -112,11 +112,13 @@ def test_an_answer_is_shown_as_it_is_written(capsys):
         def ask(self, question, options, on_text):
             on_text('the')
             on_text('the red')
-            return Reply(StatusCode.OK, '', SpatialAnswer(text='the red car'), 0.1)
+            return Reply(
+                StatusCode.OK, '', SpatialAnswer(text='the red car', confidence=0.25), 0.1
+            )
 
     assert ask_aloud(StubClient(), 'which?')
     shown = capsys.readouterr().out
-    assert shown.startswith('\r  the\r  the red\r  the red car (0%)')
+    assert shown.startswith('\r  the\r  the red\r  the red car (25%)')
 
 
 def run_ask(domain, *words):

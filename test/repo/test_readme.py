@@ -65,7 +65,7 @@ def test_the_table_of_accuracy_is_the_evaluation_s():
     assert f'mean of the twelve {scores["mean_twelve"]:.3f}' in ' '.join(README.split()).lower()
 
 
-LINKS = re.findall(r'\]\((?!http)([^)]+)\)', README)
+LINKS = re.findall(r'\]\((?!http)([^)#]+)', README)
 SCRIPTS = re.findall(r'(?:python|source) ([\w/]+\.\w+)', README)
 LAUNCHED = [f'launch/{name}' for name in re.findall(r'ros2 launch \w+ (\S+)', README)]
 
