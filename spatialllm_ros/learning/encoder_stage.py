@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from spatialllm_ros.geometry import token_centres_px
-from spatialllm_ros.learning.loop import Batch, Stage
+from spatialllm_ros.learning.loading import Batch
+from spatialllm_ros.learning.loop import Stage
 from spatialllm_ros.learning.probing import (
     DenseProbe,
     DenseTruth,

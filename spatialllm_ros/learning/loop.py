@@ -11,11 +11,10 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
@@ -32,6 +31,7 @@ from spatialllm_ros.learning.checkpoints import (
     write_checkpoint,
 )
 from spatialllm_ros.learning.curves import cut_curve, plot_curves
+from spatialllm_ros.learning.loading import MakeBatch, Numbered, numbered_batches
 from spatialllm_ros.learning.optimisers import (
     OPTIMISERS,
     make_optimisers,
@@ -46,7 +46,6 @@ from spatialllm_ros.learning.sharding import (
     readable,
 )
 
-Batch = dict[str, torch.Tensor]
 PRECISIONS = ('auto', 'bf16', 'fp32')
 
 
@@ -64,6 +63,8 @@ class LoopConfig:
         precision: what products are computed in; ``auto``: bf16 where the machine multiplies it.
         sharding: whether each of several processes holds all weights, gradients and moments
             (``none``) or a part of them (``full``).
+        workers: processes that make batches ahead, beside each that trains; none on a CPU, whose
+            cores the steps themselves fill.
     """
 
     steps: int
@@ -82,6 +83,7 @@ class LoopConfig:
     minutes: float = math.inf
     precision: str = 'auto'
     sharding: str = 'none'
+    workers: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train.
@@ -115,14 +117,15 @@ class Stage:
 
     Attributes:
         module: its ``total`` loss is minimised; parameters that need no gradient stay frozen.
-        make_batch: from a random generator to a batch on the CPU.
+        make_batch: from a random generator to a batch on the CPU, in a process of its own where
+            the stage has workers.
         evaluate: from the module to named scores on validation worlds.
         parts: what of the module is gathered one after the other where weights are shared out.
     """
 
     name: str
     module: nn.Module
-    make_batch: Callable[[np.random.Generator], Batch]
+    make_batch: MakeBatch
     evaluate: Callable[[nn.Module], dict[str, float]]
     parts: tuple[nn.Module, ...] = ()
 
@@ -166,8 +169,9 @@ class _Run:
         scores: dict[str, float] = {}
         first = self.step
         self.module.train()
+        batches = self._batches()
         while self.step < config.steps:
-            _blend(self.losses, self._take_step())
+            _blend(self.losses, self._take_step(batches))
             self.step += 1
             elapsed = time.monotonic() - started
             out_of_time = self._agreed(elapsed > 60 * config.minutes)
@@ -186,7 +190,16 @@ class _Run:
         self.accelerator.wait_for_everyone()  # the main process may still be writing
         return {**scores, 'finished': float(self.step >= config.steps)}
 
-    def _take_step(self) -> dict[str, float]:
+    def _batches(self) -> Iterator[Numbered]:
+        """Return this process's batches of all steps that are left."""
+        count = self.config.accumulate
+        first = self.accelerator.process_index * count
+        steps = range(self.step, self.config.steps)
+        numbers = ((step, first + part) for step in steps for part in range(count))
+        make, config = self.stage.make_batch, self.config
+        return numbered_batches(make, config.seed, numbers, config.workers)
+
+    def _take_step(self, batches: Iterator[Numbered]) -> dict[str, float]:
         count = self.config.accumulate
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
@@ -194,7 +207,7 @@ class _Run:
         losses: dict[str, float] = {}
         for part in range(count):
             with gradients_kept(self.module, part + 1 < count):
-                own = self._take_batch(self.accelerator.process_index * count + part)
+                own = self._take_batch(next(batches))
             for name, value in own.items():
                 losses[name] = losses.get(name, 0.0) + value / count
         self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
@@ -203,17 +216,18 @@ class _Run:
             optimiser.zero_grad()
         return losses
 
-    def _take_batch(self, number: int) -> dict[str, float]:
+    def _take_batch(self, numbered: Numbered) -> dict[str, float]:
         """Add the gradients of one of the step's batches, and return its losses."""
-        rng = np.random.Generator(np.random.PCG64([self.config.seed, self.step, number]))
-        torch.manual_seed(int(rng.integers(2**31)))
-        batch = self.stage.make_batch(rng)
+        torch.manual_seed(numbered.seed)
         device = self.accelerator.device
-        moved = {key: value.to(device) for key, value in batch.items()}
+        batch = numbered.batch
+        moved = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
         with torch.autocast(device.type, torch.bfloat16, enabled=self.in_bf16):
             losses = self.module(moved)
         self.accelerator.backward(losses['total'] / self.config.accumulate)
-        return {name: float(value.detach()) for name, value in losses.items()}
+        names = list(losses)
+        values = torch.stack([losses[name].detach().float() for name in names])
+        return dict(zip(names, values.tolist(), strict=True))
 
     def _agreed(self, out_of_time: bool) -> bool:
         """Return what the main process says: a process that stopped alone would end all."""

@@ -21,7 +21,7 @@ from spatialllm_ros.learning.conversations import (
     MixedSource,
     load_conversations,
 )
-from spatialllm_ros.learning.loop import Batch
+from spatialllm_ros.learning.loading import Batch
 from spatialllm_ros.learning.packing import joined, packed_questions
 from spatialllm_ros.learning.question_sampler import IMAGE_DROPOUT, QuestionSampler
 from spatialllm_ros.runtime.bundle import ImageSpec

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from spatialllm_ros.learning.loop import Batch
+from spatialllm_ros.learning.loading import Batch
 from spatialllm_ros.learning.question_arrays import NO_MENTION, QuestionArrays
 
 IGNORED = -100

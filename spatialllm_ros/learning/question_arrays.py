@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -71,6 +71,19 @@ class QuestionArrays:
         """Read what ``save`` wrote."""
         with np.load(path) as stored:
             return cls(**{item.name: stored[item.name] for item in fields(cls)})
+
+
+def joined_arrays(parts: Sequence[QuestionArrays]) -> QuestionArrays:
+    """Return the questions of the views of all parts, one after the other."""
+    whole: dict[str, np.ndarray] = {}
+    for item in fields(QuestionArrays):
+        own = [getattr(part, item.name) for part in parts]
+        if item.name in ('starts', 'view_starts'):
+            before = np.cumsum([0, *(starts[-1] for starts in own)])
+            own = [starts[:-1] + first for starts, first in zip(own, before, strict=False)]
+            own.append(before[-1:])
+        whole[item.name] = np.concatenate(own)
+    return QuestionArrays(**whole)
 
 
 def tokenise_questions(

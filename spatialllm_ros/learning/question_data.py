@@ -10,19 +10,27 @@ from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer
-from tqdm import tqdm
 
 from spatialllm_ros import geometry, questions, relations
 from spatialllm_ros.learning import scene_arrays
-from spatialllm_ros.learning.question_arrays import ABSENT, QuestionArrays, tokenise_questions
+from spatialllm_ros.learning.question_arrays import (
+    ABSENT,
+    QuestionArrays,
+    joined_arrays,
+    tokenise_questions,
+)
 from spatialllm_ros.learning.scene_arrays import SceneArrays, kept_objects, load_scene_arrays
+from spatialllm_ros.learning.side_by_side import side_by_side
 from spatialllm_ros.questions import Balancer
 from spatialllm_ros.scenes import dataset_questions
 from spatialllm_ros.scenes.dataset_questions import is_annotated
 from spatialllm_ros.scenes.mirror import mirrored_scene
 from spatialllm_ros.scenes.shard_questions import ask_scene
-from spatialllm_ros.scenes.shards import read_scenes
+from spatialllm_ros.scenes.shards import read_scenes, read_shard, shard_indices
 from spatialllm_ros.schema import QuestionRecord, Scene
+
+SHARDS_TO_BALANCE = 4
+"""Each answer is as frequent among so many shards as its rivals; enough that it shows nowhere."""
 
 
 @dataclass(frozen=True)
@@ -76,20 +84,49 @@ def load_question_data(
     key = asked.key(len(scenes)) + _annotation_digest(folder)
     path = folder / f'questions-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz'
     if not path.exists():
-        _make(islice(read_scenes(folder), len(scenes)), len(scenes), asked).save(path)
+        _make(folder, scenes, asked).save(path)
     return QuestionData(scenes, QuestionArrays.load(path))
 
 
-def _make(scenes: Iterable[Scene], count: int, asked: AskedQuestions) -> QuestionArrays:
-    views = _views(scenes, asked)
-    bar = tqdm(views, total=2 * count, unit='view', mininterval=5)
-    return tokenise_questions(bar, asked.tokenizer)
+@dataclass(frozen=True)
+class _Run:
+    """Shards in a row, whose questions share one balancer."""
+
+    folder: Path
+    shards: tuple[int, ...]
+    first_scene: int
+    scenes: int
+    asked: AskedQuestions
 
 
-def _views(scenes: Iterable[Scene], asked: AskedQuestions) -> Iterator[list[QuestionRecord]]:
-    """Yield the questions of each view; one balancer over all of them."""
+def _make(folder: Path, scenes: SceneArrays, asked: AskedQuestions) -> QuestionArrays:
+    """Return the questions about the scenes of a folder, the same by any number of cores."""
+    counts = np.bincount(scenes.locations[:, 0])
+    shards = shard_indices(folder)[: len(counts)]
+    runs, first = [], 0
+    for start in range(0, len(counts), SHARDS_TO_BALANCE):
+        own = slice(start, start + SHARDS_TO_BALANCE)
+        count = int(counts[own].sum())
+        runs.append(_Run(folder, tuple(shards[own]), first, count, asked))
+        first += count
+    return joined_arrays(side_by_side(_questions_of, runs, 'run of shards'))
+
+
+def _questions_of(run: _Run) -> QuestionArrays:
+    scenes = (scene for index in run.shards for scene in read_shard(run.folder, index))
+    views = _views(islice(scenes, run.scenes), run.first_scene, run.asked)
+    return tokenise_questions(views, run.asked.tokenizer)
+
+
+def _views(
+    scenes: Iterable[Scene], first: int, asked: AskedQuestions
+) -> Iterator[list[QuestionRecord]]:
+    """Yield the questions of each view; one balancer over all of them.
+
+    ``first`` is the number of the first scene among those of its folder.
+    """
     balancer = Balancer()
-    for index, scene in enumerate(scenes):
+    for index, scene in enumerate(scenes, start=first):
         for view in (scene, mirrored_scene(scene)):
             # Ends in one: trailing zeros would not tell this stream from the world's own.
             rng = np.random.Generator(np.random.PCG64([index, view is not scene, 1]))

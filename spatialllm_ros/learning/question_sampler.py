@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from spatialllm_ros.errors import ConfigError
-from spatialllm_ros.learning.loop import Batch
+from spatialllm_ros.learning.loading import Batch
 from spatialllm_ros.learning.packing import packed_questions
 from spatialllm_ros.learning.question_arrays import TYPE_INDEX
 from spatialllm_ros.learning.question_data import QuestionData

@@ -17,7 +17,7 @@ from spatialllm_ros.learning import grounding
 from spatialllm_ros.learning.attention import PLAIN_ATTENTION
 from spatialllm_ros.learning.encoder_stage import token_positions
 from spatialllm_ros.learning.grounding import GroundingHeads, Mentions
-from spatialllm_ros.learning.loop import Batch
+from spatialllm_ros.learning.loading import Batch
 from spatialllm_ros.learning.packing import IGNORED, visible
 from spatialllm_ros.learning.probing import DenseProbe, dense_truth, probing_loss
 from spatialllm_ros.learning.question_arrays import ABSENT, NO_MENTION

@@ -5,7 +5,7 @@ Notation: N scenes, O objects per scene at most, T image tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from spatialllm_ros.geometry import CAMERA_FEATURES, camera_token_features
 from spatialllm_ros.learning.object_targets import OBJECT_TARGETS, object_targets
+from spatialllm_ros.learning.side_by_side import side_by_side
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
 from spatialllm_ros.scenes.shards import read_owners, read_shard, shard_indices
 from spatialllm_ros.schema import Scene, SceneObject
@@ -68,15 +69,17 @@ def load_scene_arrays(
         SceneError: there is no finished shard.
     """
     images: list[NDArray[np.uint8]] = []
-    locations: list[tuple[int, int]] = []
-    truths = []
+    parts: list[_Part] = []
+    room = math.inf if limit is None else limit
     for index in shard_indices(folder):
-        if limit is not None and len(locations) >= limit:
+        if room <= 0:
             break
-        scenes = read_shard(folder, index)[: None if limit is None else limit - len(locations)]
-        locations += [(len(images), i) for i in range(len(scenes))]
         images.append(np.load(folder / f'images-{index:05d}.npy', mmap_mode='r'))
-        truths.append(_truth(scenes, read_owners(folder, index, scenes), grid))
+        count = int(min(room, len(images[-1])))
+        parts.append(_Part(folder, index, count, grid))
+        room -= count
+    locations = [(shard, i) for shard, part in enumerate(parts) for i in range(part.count)]
+    truths = side_by_side(_truth, parts, 'shard')
     features, targets, labels, shares = map(np.concatenate, zip(*truths, strict=True))
     return SceneArrays(images, np.array(locations), features, targets, labels, shares)
 
@@ -110,10 +113,22 @@ def token_shares(owners: NDArray[np.int8], grid: tuple[int, int]) -> NDArray[np.
     return np.stack(shares, axis=1).astype(np.uint8)
 
 
+@dataclass(frozen=True)
+class _Part:
+    """The first ``count`` scenes of a shard."""
+
+    folder: Path
+    index: int
+    count: int
+    grid: tuple[int, int]
+
+
 def _truth(
-    scenes: Sequence[Scene], owners: NDArray[np.int8], grid: tuple[int, int]
+    part: _Part,
 ) -> tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8]]:
-    """Return features, targets, labels and shares of the scenes of one shard."""
+    """Return features, targets, labels and shares of the scenes."""
+    scenes, grid = read_shard(part.folder, part.index)[: part.count], part.grid
+    owners = read_owners(part.folder, part.index, scenes)
     count = len(scenes)
     features = np.zeros((count, grid[0] * grid[1], len(CAMERA_FEATURES)), np.float16)
     targets = np.zeros((count, MAX_OBJECTS, len(OBJECT_TARGETS)), np.float32)

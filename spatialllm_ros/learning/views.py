@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from spatialllm_ros.learning.augmentation import hide_camera, jittered
-from spatialllm_ros.learning.loop import Batch
+from spatialllm_ros.learning.loading import Batch
 from spatialllm_ros.learning.object_targets import MIRROR_SIGNS
 from spatialllm_ros.learning.scene_arrays import SceneArrays
 

@@ -7,11 +7,12 @@ import pytest
 
 from spatialllm_ros.geometry import project
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
+from spatialllm_ros.scenes.further_shapes import FURTHER_SHAPES
 from spatialllm_ros.scenes.layout import sample_world
 from spatialllm_ros.scenes.other_shapes import OTHER_SHAPES
 from spatialllm_ros.scenes.primitives import Part, box, cylinder, ellipsoid, extent
 from spatialllm_ros.scenes.unseen_shapes import UNSEEN_SHAPES
-from spatialllm_ros.scenes.varied_shapes import varied_shape
+from spatialllm_ros.scenes.varied_shapes import KNOWN, varied_shape
 from spatialllm_ros.scenes.world_styles import STYLES
 from spatialllm_ros.scenes.worlds import (
     HELD_OUT_SEEDS,
@@ -38,9 +39,16 @@ def _solid(part: Part) -> tuple:
 
 
 VARIED = [
-    varied_shape(name, np.random.default_rng(seed)) for name in CATEGORIES for seed in (0, 1)
+    varied_shape(name, np.random.default_rng(seed)) for name in CATEGORIES for seed in range(6)
 ]
-BUILDS = [*CATEGORIES.values(), *OTHER_SHAPES.values(), *UNSEEN_SHAPES.values(), *VARIED]
+FURTHER = [build for builds in FURTHER_SHAPES for build in builds.values()]
+BUILDS = [
+    *CATEGORIES.values(),
+    *OTHER_SHAPES.values(),
+    *FURTHER,
+    *UNSEEN_SHAPES.values(),
+    *VARIED,
+]
 each_build = pytest.mark.parametrize('build', BUILDS, ids=lambda build: build.name)
 
 
@@ -162,9 +170,20 @@ def test_placement_centre_follows_yaw():
 def test_every_category_has_a_build_that_training_never_shows():
     assert UNSEEN_SHAPES.keys() == CATEGORIES.keys()
     for name, build in UNSEEN_SHAPES.items():
-        for shown in (CATEGORIES[name], OTHER_SHAPES[name]):
+        for shown in (builds[name] for builds in KNOWN):
             assert build.parts != shown.parts
             assert not np.allclose(build.size_m, shown.size_m, atol=0.02)
+
+
+def test_training_knows_four_builds_of_every_category():
+    assert (CATEGORIES, OTHER_SHAPES, *FURTHER_SHAPES) == KNOWN
+    for builds in KNOWN:
+        assert builds.keys() == CATEGORIES.keys()
+    for name, category in CATEGORIES.items():
+        own = [builds[name] for builds in KNOWN]
+        assert len({build.parts for build in own}) == len(KNOWN) == 4
+        assert {build.has_front for build in own} == {category.has_front}
+        assert {build.flat_top for build in own} == {category.flat_top}
 
 
 def hfov_deg(world: World) -> float:
