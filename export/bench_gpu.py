@@ -29,6 +29,12 @@ def main() -> None:
         '--minutes', type=float, default=GpuRun.minutes,
         help='begin nothing after so many (default %(default)s)',
     )  # fmt: skip
+    parser.add_argument(
+        '--repeats', type=int, default=GpuRun.repeats, help='of each timing (default %(default)s)'
+    )
+    parser.add_argument(
+        '--no-compile', action='store_true', help='leave out what has to be compiled for minutes'
+    )
     parser.add_argument('--dry-run', action='store_true', help='tiny shapes on a CPU')
     parser.add_argument(
         '--page-only', action='store_true', help='write gpu.md from gpu.json; measure nothing'
@@ -41,7 +47,10 @@ def main() -> None:
         if args.page_only:
             write_page(read_result(args.out / 'gpu.json'), args.out)
             return
-        run = GpuRun(args.bundle, args.out, command, args.dry_run, minutes=args.minutes)
+        run = GpuRun(
+            args.bundle, args.out, command, args.dry_run, args.repeats, args.minutes,
+            compiles=not args.no_compile,
+        )  # fmt: skip
         result = run_gpu(run, lambda what: print(what, flush=True))
     except SpatialLLMError as error:
         sys.exit(str(error))

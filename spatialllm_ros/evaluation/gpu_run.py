@@ -30,7 +30,7 @@ from spatialllm_ros.evaluation.contestants import (
     decode,
 )
 from spatialllm_ros.evaluation.gpu_clock import Device, Limits, first_gpu, versions
-from spatialllm_ros.evaluation.gpu_page import BUNDLE_LINES, GpuResult, Row, write_result
+from spatialllm_ros.evaluation.gpu_page import BUNDLE_LINES, COMPILED, GpuResult, Row, write_result
 from spatialllm_ros.evaluation.gpu_subjects import subjects
 from spatialllm_ros.evaluation.gpu_torch import torch_parts
 from spatialllm_ros.runtime.bundle import Bundle, load_bundle
@@ -51,6 +51,7 @@ class GpuRun:
         is_dry: on a CPU with tiny shapes, to see that it runs.
         repeats: of every timing.
         minutes: no part begins after so many.
+        compiles: time what torch compiles, too.
     """
 
     bundle: Path
@@ -59,6 +60,7 @@ class GpuRun:
     is_dry: bool = False
     repeats: int = 7
     minutes: float = 8
+    compiles: bool = True
 
 
 def run_gpu(run: GpuRun, tell: Callable[[str], None]) -> GpuResult:
@@ -103,7 +105,8 @@ def _parts(
             yield name, partial(_raise, error)
             continue
         for engine, part in torch_parts(subject, device, limits):
-            yield f'{name}, {engine}', part
+            if run.compiles or engine != COMPILED:
+                yield f'{name}, {engine}', part
         del subject, part
         gc.collect()
         if device.is_gpu:
