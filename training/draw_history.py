@@ -19,7 +19,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('curves', type=Path, nargs='+', help='curve.csv of each run, in order')
     parser.add_argument('--out', type=Path, required=True, help='PNG to write')
-    parser.add_argument('--views-per-step', type=int, default=32, help='of all processes')
+    parser.add_argument(
+        '--views-per-step', type=int, nargs='+', default=[32],
+        help='of all processes, for all runs or each (default %(default)s)',
+    )  # fmt: skip
     parser.add_argument('--processes', type=int, default=2)
     args = parser.parse_args()
     try:

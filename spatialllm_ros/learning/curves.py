@@ -49,23 +49,30 @@ class History:
 
 
 def read_history(
-    csv_paths: Sequence[Path], types: Sequence[str], views_per_step: int, processes: int
+    csv_paths: Sequence[Path], types: Sequence[str], views_per_step: Sequence[int], processes: int
 ) -> History:
     """Join the curves of runs that went on from one another.
 
     Args:
         csv_paths: the ``curve.csv`` of each run, the first run first.
         types: question types whose mean is taken.
-        views_per_step: of all processes together.
+        views_per_step: of all processes together, for each run; one number is that of all runs.
         processes: of the last run; its CSV holds the speed of one.
 
     Raises:
-        ConfigError: no curves, or one without scores of every type.
+        ConfigError: no curves, one without scores of every type, or as many numbers of views as
+            fit neither one nor all runs.
     """
     if not csv_paths:
         raise ConfigError('expected the curve.csv of at least one run, found none')
+    if len(views_per_step) not in (1, len(csv_paths)):
+        raise ConfigError(
+            f'expected the views per step of all runs or of each of {len(csv_paths)}, found '
+            f'{len(views_per_step)} numbers'
+        )
+    per_step = list(views_per_step) * (len(csv_paths) if len(views_per_step) == 1 else 1)
     done, views, scores, speed = 0, [], [], 0.0
-    for path in csv_paths:
+    for path, own_views in zip(csv_paths, per_step, strict=True):
         series = _read_series(path)
         missing = [name for name in types if not series.get((name, 'validation'))]
         if missing or ('images_per_s', 'train') not in series:
@@ -75,7 +82,7 @@ def read_history(
             )
         by_type = [dict(series[name, 'validation']) for name in types]
         steps = sorted(set.intersection(*(set(points) for points in by_type)))
-        views += [done + step * views_per_step for step in steps]
+        views += [done + step * own_views for step in steps]
         scores += [mean(points[step] for points in by_type) for step in steps]
         speed = series['images_per_s', 'train'][-1][1]
         done = views[-1]

@@ -1,6 +1,7 @@
 """Training on annotated images: what is unknown costs nothing, what finds no room is left out."""
 
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from spatialllm_ros.learning.scene_arrays import (
     kept_objects,
     load_scene_arrays,
 )
+from spatialllm_ros.learning.side_by_side import FEW
 from spatialllm_ros.learning.views import scene_views
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
@@ -183,6 +185,28 @@ def tiny_stage() -> QuestionStage:
     )  # fmt: skip
     wanted = StageConfig(LoopConfig(steps=1, batch=3), gate={}, train_vision=True)
     return QuestionStage(SpatialLLMForConditionalGeneration(config), wanted)
+
+
+def test_many_shards_give_the_same_by_one_core_and_by_many(tmp_path, monkeypatch):
+    """The second time, every process but this one is forbidden."""
+    owners, blank = np.full((36, 48), -1, np.int8), np.zeros((144, 192, 3), np.uint8)
+    for index in range(4 * FEW + 2):
+        scene = photo(labelled(), labelled('cyclist', (40.0, 20.0, 90.0, 100.0)))
+        own = [
+            RenderedScene(replace(scene, scene_id=f'{index}-{n}'), blank, owners) for n in (0, 1)
+        ]
+        write_shard(tmp_path, index, own)
+    asked = AskedQuestions(build_tokenizer(), per_view=6)
+    by_many = load_question_data(tmp_path, GRID, 33, asked)
+    next(tmp_path.glob('questions-*.npz')).unlink()
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: {0})
+    by_one = load_question_data(tmp_path, GRID, 33, asked)
+    assert len(by_one.scenes) == 33
+    assert len(by_one.questions.view_starts) == 2 * 33 + 1
+    for part in ('scenes', 'questions'):
+        many, one = vars(getattr(by_many, part)), vars(getattr(by_one, part))
+        for name in many.keys() - {'images'}:
+            np.testing.assert_array_equal(many[name], one[name])
 
 
 @pytest.mark.skipif(not FRAMES.exists(), reason=f'no KITTI frames in {FRAMES}')

@@ -29,7 +29,7 @@ def runs(tmp_path):
 
 
 def test_later_runs_count_the_views_of_earlier_ones(runs):
-    history = read_history(runs, ['above', 'below'], views_per_step=8, processes=3)
+    history = read_history(runs, ['above', 'below'], views_per_step=[8], processes=3)
     assert history.views == (80, 160, 400)
     assert history.scores == pytest.approx((0.5, 0.6, 0.75))
     assert history.views_per_hour == 2 * 3 * 3600
@@ -37,6 +37,13 @@ def test_later_runs_count_the_views_of_earlier_ones(runs):
 
 def test_a_curve_without_the_types_is_refused(runs):
     with pytest.raises(ConfigError, match=r'first\.csv.*found none of beside'):
-        read_history(runs, ['above', 'beside'], views_per_step=8, processes=1)
+        read_history(runs, ['above', 'beside'], views_per_step=[8], processes=1)
     with pytest.raises(ConfigError, match='at least one run'):
-        read_history([], ['above'], views_per_step=8, processes=1)
+        read_history([], ['above'], views_per_step=[8], processes=1)
+
+
+def test_runs_may_learn_from_different_numbers_of_views_a_step(runs):
+    history = read_history(runs, ['above', 'below'], views_per_step=[8, 100], processes=1)
+    assert history.views == (80, 160, 160 + 3000)
+    with pytest.raises(ConfigError, match='each of 2, found 3'):
+        read_history(runs, ['above'], views_per_step=[8, 8, 8], processes=1)

@@ -12,6 +12,7 @@ from spatialllm_ros.learning.question_arrays import (
     ABSENT,
     MAX_MENTIONS,
     QuestionArrays,
+    joined_arrays,
     tokenise_questions,
 )
 from spatialllm_ros.learning.question_stage import QuestionStage, mentions_of
@@ -101,6 +102,18 @@ def test_tokenised_mentions_end_at_the_noun(arrays):
     own = question_tokens(arrays, 0)
     assert own[arrays.answer_at[0]] == TOKENIZER.token_to_id('<answer>')
     assert own[-1] == TOKENIZER.token_to_id('</s>')
+
+
+def test_parts_joined_are_the_whole(arrays):
+    none: list[QuestionRecord] = []
+    views = [VIEWS[0], none, VIEWS[1], VIEWS[0]]
+    whole = tokenise_questions(views, TOKENIZER)
+    for cut in range(5):
+        parts = [tokenise_questions(own, TOKENIZER) for own in (views[:cut], views[cut:])]
+        joined = joined_arrays(parts)
+        for name, values in vars(whole).items():
+            np.testing.assert_array_equal(getattr(joined, name), values)
+            assert getattr(joined, name).dtype == values.dtype
 
 
 def test_arrays_are_read_back_as_they_were_written(arrays, tmp_path):
