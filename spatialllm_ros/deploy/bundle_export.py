@@ -3,6 +3,7 @@
 Weights are rounded to half precision. The float32 graphs then hold the very numbers that the
 float16 weights beside them do, so the model of the bundle is one model. A decoder that is too
 large for a graph's own file is written weight by weight from the checkpoint's mapped files.
+The image size, the context and the vocabulary may be others than the checkpoint's.
 """
 
 from __future__ import annotations
@@ -10,19 +11,28 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
 
+from spatialllm_ros.deploy.context_size import (
+    MOST_QUESTIONS,
+    check_context,
+    check_positions,
+    context_for,
+)
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
 from spatialllm_ros.deploy.decoder_graph import decoder_graph, decoder_heads, decoder_positions
+from spatialllm_ros.deploy.image_size import Size, check_encodes, set_image_size
+from spatialllm_ros.deploy.needed_words import NeededWords
 from spatialllm_ros.deploy.parity import check_parity
 from spatialllm_ros.deploy.rounding import computing_as_stored, round_to_half
+from spatialllm_ros.deploy.special_tokens import SPECIAL_WORDS, ids_of, special_tokens
 from spatialllm_ros.deploy.vision_graph import OPSETS, write_vision_graph
+from spatialllm_ros.deploy.vocabulary_rows import cut_model
 from spatialllm_ros.deploy.weight_shards import write_shards
 from spatialllm_ros.deploy.weight_storage import INSIDE_BYTES, outside_store, save_graph
 from spatialllm_ros.errors import ConfigError
@@ -53,9 +63,6 @@ FILES = {
 }
 """The files of an exported bundle, by role."""
 
-ABSENT_WORD = 'there'
-"""Begins the answer that an object is not there (``there is no purple dog``)."""
-
 
 @dataclass(frozen=True)
 class ExportSettings:
@@ -63,6 +70,10 @@ class ExportSettings:
 
     Attributes:
         context: how much a decoder cache holds: the image prefix and the questions asked at once.
+        questions: on a frame that are answered at once, instead of a context: see
+            ``context_for``; None for as many as the context holds.
+        image_size: width and height in pixels; None for the checkpoint's.
+        words: what is kept of the vocabulary; None for all of it.
         temperature: what log-probabilities are divided by to be confidences.
         training: where the weights come from, for people.
         inside_bytes: weights that a graph's own file may hold; of a larger graph they lie in a
@@ -72,6 +83,9 @@ class ExportSettings:
     name: str = 'nano'
     flavour: str = 'static24'
     context: int = 384
+    questions: int | None = None
+    image_size: Size | None = None
+    words: NeededWords | None = None
     limits: Limits = field(default_factory=Limits)
     temperature: float = 1.0
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -81,10 +95,15 @@ class ExportSettings:
         """Refuse what no bundle can have.
 
         Raises:
-            ConfigError: an unknown flavour, or a temperature that is not positive.
+            ConfigError: an unknown flavour, too few or many questions, or a temperature that is
+                not positive.
         """
         if self.flavour not in FLAVOURS:
             raise ConfigError(f'expected a flavour of {list(FLAVOURS)}, found {self.flavour!r}')
+        if self.questions is not None and not 1 <= self.questions <= MOST_QUESTIONS:
+            raise ConfigError(
+                f'expected 1 to {MOST_QUESTIONS} questions at once, found {self.questions}'
+            )
         if self.temperature <= 0:
             raise ConfigError(f'expected a temperature above 0, found {self.temperature}')
 
@@ -97,19 +116,25 @@ def export_bundle(
     A bundle that is in the folder is replaced once everything is written.
 
     Args:
-        model: a ``SpatialLLMForConditionalGeneration``; its weights become rounded, except those
-            of a decoder that is too large for one file.
+        model: a ``SpatialLLMForConditionalGeneration``; it gets the settings' image size and
+            vocabulary, and its weights become rounded, except those of a decoder that is too
+            large for one file.
         tokenizer: its ``tokenizer.json``.
         folder: the bundle's, made if it is missing.
         settings: see ``ExportSettings``.
 
     Raises:
-        ConfigError: the model or the tokenizer is of a kind that cannot be exported, the folder
-            holds something else than a bundle, or disk or context are too small.
+        ConfigError: the model or the tokenizer is of a kind that cannot be exported, or not with
+            these settings, the folder holds something else than a bundle, or disk or context are
+            too small.
     """
-    tokens = _special_tokens(tokenizer)
-    check_context(model.config, settings.context)
+    special_tokens(tokenizer.read_bytes(), tokenizer)
     model.eval()
+    words, adapted = adapt_model(model, tokenizer.read_bytes(), settings)
+    tokens = special_tokens(words, tokenizer)
+    settings = with_context(model.config, settings)
+    if 'image' in adapted:
+        check_encodes(model)
     is_large = decoder_bytes(model.language_model) > settings.inside_bytes
     with replaced_bundle(folder) as made:
         check_disk(made, bundle_bytes(model))
@@ -118,12 +143,53 @@ def export_bundle(
                 round_to_half(part)
         else:
             round_to_half(model)
-        _write_files(model, tokenizer, made, settings)
-        manifest = _manifest(model, tokens, made, settings)
+        _write_files(model, words, made, settings)
+        manifest = replace(_manifest(model, tokens, made, settings), adapted=adapted)
         (made / MANIFEST_NAME).write_text(manifest.to_json(), encoding='utf-8')
         with computing_as_stored(model.language_model) if is_large else nullcontext():
             check_parity(model, load_bundle(made))
     return load_bundle(folder)
+
+
+def adapt_model(
+    model: Any, tokenizer: bytes, settings: ExportSettings
+) -> tuple[bytes, dict[str, Any]]:
+    """Give a model the image size and the vocabulary of the settings.
+
+    Returns:
+        its ``tokenizer.json``, and what the manifest says of it.
+
+    Raises:
+        ConfigError: it cannot have them.
+    """
+    adapted: dict[str, Any] = {}
+    old_size = (model.config.image_width, model.config.image_height)
+    if settings.image_size not in (None, old_size):
+        set_image_size(model, settings.image_size)
+        adapted['image'] = {'trained_width_px': old_size[0], 'trained_height_px': old_size[1]}
+    if settings.words is not None:
+        trained = model.config.text_config.vocab_size
+        marks = set(ids_of(tokenizer, SPECIAL_WORDS).values())
+        cut = cut_model(model, tokenizer, settings.words, marks)
+        tokenizer = cut.tokenizer
+        adapted['vocabulary'] = {'words': settings.words.source, 'trained_tokens': trained}
+    return tokenizer, adapted
+
+
+def with_context(config: Any, settings: ExportSettings) -> ExportSettings:
+    """Return settings whose context and limits go with a model's image and their questions.
+
+    Raises:
+        ConfigError: image and questions are longer than the context or the decoder's positions.
+    """
+    if settings.questions is not None:
+        context = context_for(config, settings.questions, settings.limits.answer_tokens)
+        limits = replace(settings.limits, questions=settings.questions)
+        settings = replace(settings, context=context, limits=limits)
+    if settings.questions is not None or settings.image_size is not None:
+        check_positions(config, settings.limits.answer_tokens)
+    check_context(config, settings.context)
+    return settings
 
 
 def vision_parts(model: Any) -> tuple[Any, ...]:
@@ -144,20 +210,6 @@ def bundle_bytes(model: Any) -> int:
     weights = sum(weight.numel() for weight in model.parameters())
     words = language_model.get_input_embeddings().weight.numel()
     return decoder_bytes(language_model) + 4 * vision + 2 * weights + 2 * words
-
-
-def check_context(config: Any, context: int) -> None:
-    """Refuse a cache that holds no question behind the image.
-
-    Raises:
-        ConfigError: says how much the least is.
-    """
-    least = config.tokens_per_image + 2
-    if context < least:
-        raise ConfigError(
-            f'expected a context of at least {least} positions for the image and a question, '
-            f'found {context}; raise --context'
-        )
 
 
 def check_disk(folder: Path, needed: int) -> None:
@@ -199,7 +251,7 @@ def _check_replaceable(folder: Path) -> None:
         )
 
 
-def _write_files(model: Any, tokenizer: Path, folder: Path, settings: ExportSettings) -> None:
+def _write_files(model: Any, tokenizer: bytes, folder: Path, settings: ExportSettings) -> None:
     language_model = model.language_model
     vision = sum(
         4 * weight.numel() for part in vision_parts(model) for weight in part.parameters()
@@ -214,7 +266,7 @@ def _write_files(model: Any, tokenizer: Path, folder: Path, settings: ExportSett
     save_graph(decoder, path)
     table = language_model.get_input_embeddings().weight.detach().half().numpy()
     np.save(folder / FILES[EMBEDDINGS], table)
-    shutil.copyfile(tokenizer, folder / FILES[TOKENIZER])
+    (folder / FILES[TOKENIZER]).write_bytes(tokenizer)
     _write_weights(model, folder, settings)
     for path in folder.iterdir():  # the weights are written for their owner alone
         path.chmod(0o644)
@@ -266,16 +318,6 @@ def _manifest(
         temperature=settings.temperature,
         training=settings.training,
     )
-
-
-def _special_tokens(path: Path) -> SpecialTokens:
-    tokenizer = Tokenizer.from_file(str(path))
-    words = ('<pad>', '<unk>', '<s>', '</s>', '<answer>', ABSENT_WORD)
-    vocabulary = tokenizer.get_vocab()
-    missing = [word for word in words if word not in vocabulary]
-    if missing:
-        raise ConfigError(f'{path}: expected the tokens {list(words)}, found no {missing}')
-    return SpecialTokens(*(vocabulary[word] for word in words))
 
 
 def _decoder_spec(config: Any, settings: ExportSettings) -> DecoderSpec:

@@ -1,6 +1,6 @@
 """The two ways in which a decoder layer is written in ONNX: current operators, or old ones.
 
-``static24`` scatters keys and values into a cache of fixed capacity, in place where the runtime
+``static24`` scatters keys and values into a cache of the caller's size, in place where the runtime
 binds input and output to one buffer. ``concat18`` appends to a growing cache and spells out what
 opset 18 has no operator for. Both take an explicit boolean mask: runtimes disagree about
 ``is_causal`` where queries and keys differ in number.
@@ -36,7 +36,7 @@ class Flavour(Protocol):
 
     opset: int
     is_static: bool
-    """Whether past and present have the cache's capacity; else present is past and what is new."""
+    """Whether past and present have the cache's size; else present is past and what is new."""
 
     def rms_norm(self, graph: GraphBuilder, x: str, weight: str, epsilon: float) -> str:
         """Normalise the last dimension."""

@@ -28,6 +28,7 @@ from spatialllm_ros.deploy.graph_builder import GraphBuilder
 from spatialllm_ros.deploy.rounding import as_stored
 from spatialllm_ros.deploy.weight_storage import WeightStore
 from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.runtime.engines.spans import CACHE
 
 PARTS = (
     'lm_head',
@@ -51,7 +52,7 @@ def decoder_graph(
         language_model: a transformers decoder with RMSNorm, rotary positions, and SwiGLU; biases,
             query and key norms and grouped heads are optional. Of any floating type.
         flavour: a key of ``FLAVOURS``.
-        context: how many positions a cache holds.
+        context: how many positions a cache holds at the most.
         store: where the weights go; inside the graph unless said otherwise.
 
     Raises:
@@ -97,7 +98,7 @@ class _DecoderWriter:
         graph, config = self.graph, self.config
         x = graph.input('inputs_embeds', ('batch', 'sequence', config.hidden_size))
         graph.input('position_ids', ('batch', 'sequence'), TensorProto.INT64)
-        seen = self.context if self.flavour.is_static else 'total'
+        seen = CACHE if self.flavour.is_static else 'total'
         graph.input('mask', ('batch', 1, 'sequence', seen), TensorProto.BOOL)
         if self.flavour.is_static:
             graph.input('write_indices', ('batch',), TensorProto.INT64)
@@ -130,16 +131,9 @@ class _DecoderWriter:
         graph, heads = self.graph, self.heads
         projections = (attention.q_proj, attention.k_proj, attention.v_proj)
         joined = self._linear(projections, f'{name}.qkv', x)
-        widths = graph.integers(*(projection.out_features for projection in projections))
-        flat = graph.nodes('Split', [joined, widths], [f'{name}.{p}_flat' for p in 'qkv'], axis=-1)
-        q, k, v = (
-            self._per_head(
-                part, f'{name}.{label}', count, getattr(attention, f'{label}_norm', None)
-            )
-            for part, label, count in zip(
-                flat, 'qkv', (heads.queries, heads.keys, heads.keys), strict=True
-            )
-        )
+        q, k, v = self._per_head(joined, name)
+        q = self._head_norm(attention, f'{name}.q', q)
+        k = self._head_norm(attention, f'{name}.k', k)
         q = self.flavour.rotate(graph, q, f'{name}.q_turned')
         k = self.flavour.rotate(graph, k, f'{name}.k_turned')
         keys, values = self._cache(index, 'k', k), self._cache(index, 'v', v)
@@ -149,16 +143,25 @@ class _DecoderWriter:
         out = graph.node('Reshape', [turned, together], f'{name}.together')
         return self._linear((attention.o_proj,), f'{name}.o', out)
 
-    def _per_head(self, flat: str, name: str, count: int, norm: nn.Module | None) -> str:
-        """Return (B, count, S, E) of (B, S, count * E)."""
-        shape = self.graph.integers(0, 0, count, self.heads.size)
-        split = self.graph.node('Reshape', [flat, shape], f'{name}.split')
-        if norm is not None:
-            split = self._norm(norm, f'{name}.norm', split)
-        return self.graph.node('Transpose', [split], name, perm=(0, 2, 1, 3))
+    def _per_head(self, joined: str, name: str) -> list[str]:
+        """Return queries, keys and values (B, heads, S, E) of (B, S, all heads * E).
+
+        They are turned together and parted then, for small nodes take time by their number.
+        """
+        graph, counts = self.graph, (self.heads.queries, self.heads.keys, self.heads.keys)
+        shape = graph.integers(0, 0, sum(counts), self.heads.size)
+        rows = graph.node('Reshape', [joined, shape], f'{name}.rows')
+        turned = graph.node('Transpose', [rows], f'{name}.heads', perm=(0, 2, 1, 3))
+        parts = [f'{name}.{label}' for label in 'qkv']
+        return graph.nodes('Split', [turned, graph.integers(*counts)], parts, axis=1)
+
+    def _head_norm(self, attention: Any, name: str, x: str) -> str:
+        """Normalise queries or keys if the model does."""
+        norm = getattr(attention, f'{name[-1]}_norm', None)
+        return x if norm is None else self._norm(norm, f'{name}.norm', x)
 
     def _cache(self, index: int, kind: str, new: str) -> str:
-        before, after = (self.context,) * 2 if self.flavour.is_static else ('past', 'total')
+        before, after = (CACHE, CACHE) if self.flavour.is_static else ('past', 'total')
         keys, size = self.heads.keys, self.heads.size
         past = self.graph.input(f'past_{kind}{index}', ('batch', keys, before, size))
         self.graph.output(f'present_{kind}{index}', ('batch', keys, after, size))

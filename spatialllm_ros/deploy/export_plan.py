@@ -14,12 +14,8 @@ import onnx
 import torch
 from onnx import TensorProto
 
-from spatialllm_ros.deploy.bundle_export import (
-    FILES,
-    ExportSettings,
-    check_context,
-    vision_parts,
-)
+from spatialllm_ros.deploy.bundle_export import FILES, ExportSettings, vision_parts
+from spatialllm_ros.deploy.context_size import check_context
 from spatialllm_ros.deploy.decoder_graph import decoder_graph, decoder_heads
 from spatialllm_ros.deploy.weight_only import block_of, product_weights
 from spatialllm_ros.deploy.weight_storage import INSIDE_BYTES, Values, WeightStore

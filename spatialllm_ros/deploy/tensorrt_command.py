@@ -42,7 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     tensorrt = load_tensorrt(parsed.tensorrt, gpu)
     print(f'{tensorrt.flavour} {tensorrt.version}, {gpu.name if gpu else "no GPU"}')
     graphs = read_graphs(bundle, parsed.graph)
-    limits = SpanLimits(parsed.prefill, parsed.questions)
+    questions = parsed.questions or bundle.manifest.limits.questions or SpanLimits.questions
+    limits = SpanLimits(parsed.prefill, questions)
     plans = {graph.role: profile_shapes(graph, bundle.manifest, limits) for graph in graphs}
     if parsed.check_only:
         for graph in graphs:
@@ -89,8 +90,9 @@ def _parser() -> argparse.ArgumentParser:
         help='longest prefix, or questions read together (default: what the context holds)',
     )  # fmt: skip
     parser.add_argument(
-        '--questions', type=_count, default=SpanLimits.questions, metavar='N',
-        help='most questions answered together (%(default)s)',
+        '--questions', type=_count, default=0, metavar='N',
+        help='most questions answered together (default: the number of the export, or '
+        f'{SpanLimits.questions})',
     )  # fmt: skip
     parser.add_argument(
         '--workspace-mib', type=_count, default=0, metavar='N',

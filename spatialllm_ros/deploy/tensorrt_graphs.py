@@ -15,6 +15,7 @@ from onnx import helper
 
 from spatialllm_ros.errors import ConfigError, EngineError
 from spatialllm_ros.runtime.bundle import Bundle
+from spatialllm_ros.runtime.engines.spans import CACHE
 from spatialllm_ros.runtime.engines.tensorrt_library import TensorRT, new_log
 
 NEW_OPERATORS = ('Attention', 'RMSNormalization', 'RotaryEmbedding', 'TensorScatter')
@@ -83,10 +84,25 @@ def read_graphs(bundle: Bundle, roles: Sequence[str] = ()) -> list[Graph]:
     present = [role for role, entry in entries if entry.path.endswith('.onnx')]
     if unknown := [role for role in roles if role not in present]:
         raise ConfigError(f'expected graphs of {present}, found {unknown} asked for')
-    return [
-        as_graph(role, bundle.path(role), onnx.load(bundle.path(role), load_external_data=False))
-        for role in roles or present
-    ]
+    return [_read_graph(bundle, role) for role in roles or present]
+
+
+def _read_graph(bundle: Bundle, role: str) -> Graph:
+    path = bundle.path(role)
+    proto = onnx.load(path, load_external_data=False)
+    set_dimension(proto, CACHE, bundle.manifest.decoder.context)
+    return as_graph(role, path, proto)
+
+
+def set_dimension(proto: onnx.ModelProto, name: str, size: int) -> None:
+    """Give a dynamic dimension of inputs and outputs a size, in place.
+
+    TensorRT updates no cache in place whose size it does not know.
+    """
+    for entry in (*proto.graph.input, *proto.graph.output):
+        for dim in entry.type.tensor_type.shape.dim:
+            if dim.dim_param == name:
+                dim.dim_value = size
 
 
 def as_graph(role: str, path: Path, proto: onnx.ModelProto) -> Graph:

@@ -58,10 +58,7 @@ class SpatialLLMConfig(PreTrainedConfig):
             _check_use(part)
         self.text_config = _as_config(text_config or {'model_type': 'llama'})
         self.fusion = fusion
-        self.image_width, self.image_height = image_size
-        self.image_rows, self.image_columns = image_grid
-        self.image_size = list(image_size)
-        self.image_grid = list(image_grid)
+        self.set_image(image_size, image_grid)
         self.image_normalisation = list(image_normalisation)
         self.image_mean, self.image_std = image_normalisation
         self.image_token_id = image_token_id
@@ -74,6 +71,12 @@ class SpatialLLMConfig(PreTrainedConfig):
         """How many positions of the prompt one image takes."""
         streams = len(self.vision_configs) if self.fusion == 'token' else 1
         return self.image_rows * self.image_columns * streams
+
+    def set_image(self, size: tuple[int, int], grid: tuple[int, int]) -> None:
+        """Set the canvas (width, height) and the grid (rows, columns) of its tokens."""
+        self.image_width, self.image_height = size
+        self.image_rows, self.image_columns = grid
+        self.image_size, self.image_grid = list(size), list(grid)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, the parts' configurations included."""

@@ -17,6 +17,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from spatialllm_ros.geometry import CAMERA_FEATURES
 from spatialllm_ros.model import vision as _vision  # noqa: F401  (registers the nano backbone)
+from spatialllm_ros.model.backbone_sizes import size_options
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 
 
@@ -101,7 +102,8 @@ class SpatialLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             return tower(pixel_values, camera_features=camera_features).last_hidden_state
         use = getattr(tower.config, 'use', {})
         pixels = self._as_backbone_sees(pixel_values, use)
-        out = tower(pixels, output_hidden_states='layer' in use)
+        options = size_options(tower, *pixels.shape[2:])
+        out = tower(pixels, output_hidden_states='layer' in use, **options)
         hidden = out.hidden_states[use['layer']] if 'layer' in use else out.last_hidden_state
         patch = tower.config.patch_size
         seen = (pixels.shape[2] // patch, pixels.shape[3] // patch)

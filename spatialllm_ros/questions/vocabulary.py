@@ -38,12 +38,18 @@ CONTINUED = '##'
 
 def words() -> list[str]:
     """Return every word and mark that questions and answers use, in alphabetical order."""
-    found = {'an', 'small', 'large', *COLOURS, *ANSWER_WORDS}
+    found = {'an', *answer_words()}
     for name in CATEGORIES:
         found |= {name, plural(name)}
     for own in PHRASINGS.values():
         for wording in own.train:
             found |= set(re.findall(r'[a-z]+|[^\w\s]', re.sub(r'\{.\}', '', wording)))
+    return sorted(found)
+
+
+def answer_words() -> list[str]:
+    """Return the words of answers beside the names of objects, in alphabetical order."""
+    found = {'small', 'large', *COLOURS, *ANSWER_WORDS}
     for kind in QUESTION_TYPES.values():
         found |= set(kind.options)
     for support in SUPPORT_WORDS.values():
@@ -51,11 +57,15 @@ def words() -> list[str]:
     return sorted(found)
 
 
+def numbers() -> list[str]:
+    """Return the numbers that are single tokens."""
+    return [f'{n / 10:.1f}' for n in range(TENTHS)] + [str(n) for n in range(WHOLE)]
+
+
 def build_tokenizer() -> Tokenizer:
     """Return the tokenizer; equal tables make equal ids."""
-    numbers = [f'{n / 10:.1f}' for n in range(TENTHS)] + [str(n) for n in range(WHOLE)]
     characters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
-    tokens = [*SPECIAL_TOKENS, *words(), *numbers, *characters]
+    tokens = [*SPECIAL_TOKENS, *words(), *numbers(), *characters]
     tokens += [CONTINUED + character for character in characters]
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token='<unk>'))

@@ -90,11 +90,16 @@ class DecoderSpec:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a question may ask for."""
+    """What a question may ask for.
+
+    Attributes:
+        questions: on one frame that are answered at once; 0 for as many as the context holds.
+    """
 
     question_characters: int = 500
     options: int = 16
     answer_tokens: int = 24
+    questions: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ class Manifest:
             questions.
         training: where the weights come from, for people.
         derived: of a bundle in another precision: its parent, and the accuracy of both.
+        adapted: in what the export departed from the trained model: ``image`` and ``vocabulary``.
     """
 
     name: str
@@ -118,6 +124,7 @@ class Manifest:
     temperature: float = 1.0
     training: Mapping[str, Any] = field(default_factory=dict)
     derived: Mapping[str, Any] = field(default_factory=dict)
+    adapted: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""

@@ -67,13 +67,14 @@ class PromptBuilder:
         """Group prompts, by their keys and in their order, so that each group has room.
 
         Room for answers of the expected length, that is: longer ones may have to be taken up again
-        in another pass. A prompt alone has room for the longest answer.
+        in another pass. A prompt alone has room for the longest answer. No group has more
+        questions than the manifest allows at once.
         """
         passes: list[list[int]] = []
         free = 0
         for key, prompt in prompts.items():
             need = self._need(prompt, min(EXPECTED_ANSWER_TOKENS, self._limits.answer_tokens))
-            if not passes or need > free:
+            if not passes or need > free or len(passes[-1]) == self._limits.questions:
                 passes.append([])
                 free = self._room
             passes[-1].append(key)

@@ -159,15 +159,19 @@ def test_an_engine_that_fails_in_every_way(scripted, peer, grey_image, accounts)
 
 @pytest.mark.parametrize('how', ['action', 'service'])
 def test_a_client_that_disappears_in_mid_answer(start_node, peer, accounts, domain, how):
-    start_node(answer_timeout_s=0.5, diagnostics_period_s=0.1)
+    # Long enough for its question to be seen open, on a busy machine too.
+    start_node(answer_timeout_s=2.0, diagnostics_period_s=0.1)
     diagnostics = peer.diagnostics()
     with peer.filming() as stamps:
         peer.ask_until(Status.OK, 'ready?')
+        peer.until(lambda: 'spatialllm: model' in diagnostics())
         for _ in range(3):
             client = subprocess.Popen([sys.executable, str(CLIENT), how, str(domain)])
-            peer.until(lambda: diagnostics()['spatialllm: model']['questions open'] == '1')
-            client.kill()
-            client.wait()
+            try:
+                peer.until(lambda: diagnostics()['spatialllm: model']['questions open'] == '1')
+            finally:
+                client.kill()
+                client.wait()
             del stamps[:]
             peer.answers_within_a_second(stamps)
     questions, _ = accounts()

@@ -13,8 +13,8 @@ from spatialllm_ros.deploy.rounding import round_to_half
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.runtime.bundle import DecoderSpec
 from spatialllm_ros.runtime.decoding import PrefixedContext
+from spatialllm_ros.runtime.engines import onnx_contexts
 from spatialllm_ros.runtime.engines.base import Span
-from spatialllm_ros.runtime.engines.onnx_engine import GrowingContext, StaticContext
 from spatialllm_ros.runtime.prompt import Prompt
 
 VOCABULARY, SIZE, CONTEXT = 61, 32, 64
@@ -69,7 +69,7 @@ def new_context(model, flavour: str):
     options.intra_op_num_threads = 1
     graph = decoder_graph(model, flavour, CONTEXT).SerializeToString()
     session = ort.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
-    return (StaticContext if flavour == 'static24' else GrowingContext)(session, spec, 'cpu')
+    return onnx_contexts.new_context(session, spec, 'cpu')
 
 
 def embeddings_of(model, ids) -> np.ndarray:

@@ -118,6 +118,22 @@ def test_cache_updates_join_network_inputs_and_outputs():
     }
 
 
+def test_a_cache_of_any_size_becomes_that_of_the_whole_context(folder):
+    shipped = load_bundle(folder)
+    model = decoder_graph(load_checkpoint(folder).language_model, 'static24', 384)
+    dims = model.graph.input[-1].type.tensor_type.shape.dim
+    assert [dim.dim_param or dim.dim_value for dim in dims] == ['batch', 4, 'cache', 64]
+    onnx.save(model, folder / 'decoder.onnx')
+    (graph,) = read_graphs(shipped, ['decoder'])
+    dims = graph.input_dims()
+    assert dims['past_v5'] == ('batch', 4, 384, 64)
+    assert dims['mask'] == ('batch', 1, 'sequence', 384)
+    parsed = ParsedGraph(graph, TENSORRT)
+    assert parsed.cache_updates == 12
+    shapes = profile_shapes(graph, shipped.manifest)
+    build_engine(parsed, shipped, TARGET, shapes, lambda _: None)
+
+
 def test_the_network_takes_what_the_run_time_gives():
     bundle = load_bundle(find_bundle('nano'))
     (graph,) = read_graphs(bundle, ['decoder'])

@@ -1,29 +1,20 @@
 """The model on ONNX Runtime, by the execution provider that the engine's name says.
 
-The cache stays where the provider computes. That of the static flavour is bound once, as input and
-output, and the graph updates it in place.
+The caches of its contexts are in ``onnx_contexts.py``.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from spatialllm_ros.errors import EngineError
-from spatialllm_ros.runtime.bundle import DECODER, VISION, Bundle, DecoderSpec
-from spatialllm_ros.runtime.engines.base import DecoderContext, Floats, Span
-from spatialllm_ros.runtime.engines.spans import (
-    Inputs,
-    check_room,
-    growing_inputs,
-    static_inputs,
-)
+from spatialllm_ros.runtime.bundle import DECODER, VISION, Bundle
+from spatialllm_ros.runtime.engines.base import DecoderContext, Floats
+from spatialllm_ros.runtime.engines.onnx_contexts import failures_named, new_context
+from spatialllm_ros.runtime.engines.spans import CACHE
 
 CPU, CUDA = 'CPUExecutionProvider', 'CUDAExecutionProvider'
 TENSORRT = 'TensorrtExecutionProvider'
@@ -36,19 +27,6 @@ REMEDY = (
     "Jetson needs NVIDIA's build of it for its JetPack) and loads CUDA or TensorRT, which are "
     'packages of their own'
 )
-
-_FAILURES = (
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NoModel,
-    ort_errors.NoSuchFile,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-    RuntimeError,  # from runs with a binding
-)
-"""What ONNX Runtime raises; its classes have no base of their own."""
 
 
 class OnnxEngine:
@@ -83,15 +61,14 @@ class OnnxEngine:
     def embed_image(self, pixel_values: Floats, camera_features: Floats) -> Floats:
         """See ``Engine.embed_image``."""
         inputs = {'pixel_values': pixel_values, 'camera_features': camera_features}
-        with _failures_named('the vision graph'):
+        with failures_named('the vision graph'):
             batch = self._vision.run(['image_tokens'], inputs)[0]
         tokens: Floats = batch[0]
         return tokens
 
     def new_context(self) -> DecoderContext:
         """See ``Engine.new_context``."""
-        kind = StaticContext if self._spec.flavour == 'static24' else GrowingContext
-        return kind(self._decoder, self._spec, self._device)
+        return new_context(self._decoder, self._spec, self._device)
 
     @property
     def _device(self) -> str:
@@ -112,112 +89,11 @@ class OnnxEngine:
         if path.with_name(f'{path.name}.data').is_file() and self._spec.precision == 'float32':
             # Weights outside the graph's file are then used where they are mapped, not copied.
             options.add_session_config_entry('session.disable_prepacking', '1')
+        if self._device != 'cpu':
+            # There a cache has one size, and TensorRT updates only such a one in place.
+            options.add_free_dimension_override_by_name(CACHE, self._spec.context)
         present = [name for name in self._providers if name in ort.get_available_providers()]
-        with _failures_named(str(path)):
+        with failures_named(str(path)):
             session = ort.InferenceSession(str(path), options, providers=present)
         self._check_provider(session.get_providers())  # one that cannot start is left out silently
         return session
-
-
-class _Context:
-    """What both flavours share."""
-
-    def __init__(self, session: ort.InferenceSession, spec: DecoderSpec, device: str) -> None:
-        self._session, self._spec, self._device = session, spec, device
-        self._length = 0
-
-    @property
-    def length(self) -> int:
-        """How many positions the cache holds."""
-        return self._length
-
-    @property
-    def capacity(self) -> int:
-        """How many positions it has room for."""
-        return self._spec.context
-
-    def _run(self, binding: ort.IOBinding, inputs: Inputs) -> Floats:
-        """Compute behind what is bound already, and return the logits."""
-        for name, values in inputs.items():
-            binding.bind_cpu_input(name, values)
-        # Bound anew, for their number changes; bound last, they stand last.
-        binding.bind_output('logits', 'cpu')
-        with _failures_named('the decoder graph'):
-            self._session.run_with_iobinding(binding)
-        # The vector, for a list would wrap every layer's cache anew.
-        outputs = binding.get_outputs_as_ortvaluevector()
-        logits: Floats = outputs[len(outputs) - 1].numpy()[0]
-        return logits
-
-    def _new_cache(self, positions: int) -> dict[str, ort.OrtValue]:
-        """Return a cache of zeros, for what the mask hides is multiplied by zero."""
-        empty = np.zeros((1, self._spec.kv_heads, positions, self._spec.head_size), np.float32)
-        return {
-            name: ort.OrtValue.ortvalue_from_numpy(empty.copy(), self._device, 0)
-            for name in self._spec.cache_names()
-        }
-
-
-class StaticContext(_Context):
-    """A cache of fixed capacity that the graph updates in place."""
-
-    def __init__(self, session: ort.InferenceSession, spec: DecoderSpec, device: str) -> None:
-        """Bind a cache, once, as input and output."""
-        super().__init__(session, spec, device)
-        self._binding = session.io_binding()
-        for name, cache in self._new_cache(spec.context).items():
-            self._binding.bind_ortvalue_input(f'past_{name}', cache)
-            self._binding.bind_ortvalue_output(f'present_{name}', cache)
-
-    def append(self, span: Span) -> Floats:
-        """See ``DecoderContext.append``."""
-        check_room(span, self._length, self.capacity)
-        logits = self._run(self._binding, static_inputs(span, self._length, self.capacity))
-        self._length += len(span.positions)
-        return logits
-
-    def rewind(self, length: int) -> None:
-        """See ``DecoderContext.rewind``."""
-        self._length = min(length, self._length)
-
-
-class GrowingContext(_Context):
-    """A cache that the graph copies and extends, for runtimes without opset 24."""
-
-    def __init__(self, session: ort.InferenceSession, spec: DecoderSpec, device: str) -> None:
-        """Start with an empty cache."""
-        super().__init__(session, spec, device)
-        self._cache = self._new_cache(0)
-
-    def append(self, span: Span) -> Floats:
-        """See ``DecoderContext.append``."""
-        check_room(span, self._length, self.capacity)
-        binding = self._session.io_binding()
-        for name, cache in self._cache.items():
-            binding.bind_ortvalue_input(f'past_{name}', cache)
-            binding.bind_output(f'present_{name}', self._device)
-        logits = self._run(binding, growing_inputs(span))
-        present = binding.get_outputs()[:-1]
-        self._cache = dict(zip(self._cache, present, strict=True))
-        self._length += len(span.positions)
-        return logits
-
-    def rewind(self, length: int) -> None:
-        """See ``DecoderContext.rewind``."""
-        if length >= self._length:
-            return
-        self._length = length
-        for name, cache in self._cache.items():  # by way of the CPU: slices are NumPy's business
-            kept = np.ascontiguousarray(cache.numpy()[:, :, :length])
-            self._cache[name] = ort.OrtValue.ortvalue_from_numpy(kept, self._device, 0)
-
-
-@contextmanager
-def _failures_named(what: str) -> Iterator[None]:
-    try:
-        yield
-    except _FAILURES as error:
-        raise EngineError(
-            f'{what} failed in onnxruntime {ort.__version__}: {error}; export the bundle again '
-            'with the flavour concat18 if this onnxruntime is an old one'
-        ) from error

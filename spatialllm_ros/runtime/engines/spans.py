@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from spatialllm_ros.errors import EngineError
 from spatialllm_ros.runtime.engines.base import Span
 
+CACHE = 'cache'
+"""What a ``static24`` graph calls the number of positions that its cache spans."""
+
 Inputs = dict[str, NDArray[np.generic]]
 
 
@@ -25,10 +28,10 @@ def check_room(span: Span, length: int, capacity: int) -> None:
         )
 
 
-def static_inputs(span: Span, length: int, capacity: int) -> Inputs:
-    """Return the inputs of a ``static24`` decoder beside its cache of fixed capacity."""
+def static_inputs(span: Span, length: int, size: int) -> Inputs:
+    """Return the inputs of a ``static24`` decoder beside its cache of so many positions."""
     count = len(span.positions)
-    mask = np.zeros((1, 1, count, capacity), np.bool_)
+    mask = np.zeros((1, 1, count, size), np.bool_)
     mask[0, 0, :, : length + count] = span.visible
     return _inputs(span, mask) | {'write_indices': np.array([length], np.int64)}
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 
@@ -121,6 +122,20 @@ def test_a_full_context_refuses_and_can_be_rewound(bundles, kind):
         context.append(causal(CONTEXT, 1, 0))
     context.rewind(0)
     assert context.append(causal(0, 1, 0)).shape[0] == 1
+
+
+def test_on_a_gpu_a_cache_has_one_size(bundles, monkeypatch):
+    """The session sees it as a number, as TensorRT has to; here it computes on the CPU."""
+    assert shapes_of(OnnxEngine(bundles['static24']))['past_v1'] == ['batch', 1, 'cache', 8]
+    monkeypatch.setattr(OnnxEngine, '_device', 'cuda')
+    monkeypatch.setattr(ort, 'preload_dlls', lambda: None)
+    shapes = shapes_of(OnnxEngine(bundles['static24']))
+    assert shapes['past_v1'] == ['batch', 1, CONTEXT, 8]
+    assert shapes['mask'] == ['batch', 1, 'sequence', CONTEXT]
+
+
+def shapes_of(engine):
+    return {item.name: item.shape for item in engine._decoder.get_inputs()}
 
 
 def test_contexts_do_not_share_their_cache(bundles):
