@@ -1,0 +1,48 @@
+"""How long a context has to be: for an image and the questions that are asked at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spatialllm_ros.errors import ConfigError
+
+QUESTION_TOKENS, OPTION_TOKENS = 35, 13
+"""Room for the longest question of the project's tables with its mark, and for its options."""
+MOST_QUESTIONS = 64
+"""Asked at once; the node's ``max_batch`` ends there, too."""
+
+
+def context_for(config: Any, questions: int, answer_tokens: int) -> int:
+    """Return the context of an image and so many questions with their options and answers."""
+    each = QUESTION_TOKENS + OPTION_TOKENS + answer_tokens
+    return 1 + int(config.tokens_per_image) + questions * each
+
+
+def check_context(config: Any, context: int) -> None:
+    """Refuse a cache that holds no question behind the image.
+
+    Raises:
+        ConfigError: says how much the least is.
+    """
+    least = config.tokens_per_image + 2
+    if context < least:
+        raise ConfigError(
+            f'expected a context of at least {least} positions for the image and a question, '
+            f'found {context}; raise --context or name --questions'
+        )
+
+
+def check_positions(config: Any, answer_tokens: int) -> None:
+    """Refuse an image that leaves no positions for the longest question and its answer.
+
+    Raises:
+        ConfigError: says how many tokens an image may have.
+    """
+    positions = int(config.text_config.max_position_embeddings)
+    most = positions - 2 - QUESTION_TOKENS - answer_tokens
+    if config.tokens_per_image > most:
+        raise ConfigError(
+            f'expected an image of at most {most} tokens, for the decoder was trained for texts '
+            f'of {positions}, found {config.tokens_per_image} for '
+            f'{config.image_width}x{config.image_height} pixels; name a smaller size'
+        )

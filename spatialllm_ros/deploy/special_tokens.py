@@ -1,0 +1,35 @@
+"""The tokens of a ``tokenizer.json`` that have a meaning of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.runtime.bundle import SpecialTokens
+
+ABSENT_WORD = 'there'
+"""Begins the answer that an object is not there (``there is no purple dog``)."""
+SPECIAL_WORDS = ('<pad>', '<unk>', '<s>', '</s>', '<answer>', ABSENT_WORD)
+"""In the order of ``SpecialTokens``."""
+
+
+def special_tokens(tokenizer: bytes, path: Path) -> SpecialTokens:
+    """Return the ids with a meaning of their own in a ``tokenizer.json``.
+
+    Raises:
+        ConfigError: some are missing; names the path.
+    """
+    found = ids_of(tokenizer, SPECIAL_WORDS)
+    missing = [word for word in SPECIAL_WORDS if word not in found]
+    if missing:
+        raise ConfigError(f'{path}: expected the tokens {list(SPECIAL_WORDS)}, found no {missing}')
+    return SpecialTokens(*(found[word] for word in SPECIAL_WORDS))
+
+
+def ids_of(tokenizer: bytes, words: Sequence[str]) -> dict[str, int]:
+    """Return the ids of those words that a ``tokenizer.json`` knows."""
+    vocabulary = Tokenizer.from_buffer(tokenizer).get_vocab()
+    return {word: vocabulary[word] for word in words if word in vocabulary}
