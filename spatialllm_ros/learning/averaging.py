@@ -1,0 +1,72 @@
+"""The mean of several models' weights: runs that began at the same weights share a valley.
+
+Their mean lies deeper in it than each of them, on images like those of training and beyond.
+Source: Wortsman et al., Model soups, ICML 2022.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from spatialllm_ros.errors import ConfigError
+
+WEIGHTS = 'model.safetensors'
+BESIDE = ('config.json', 'generation_config.json', 'tokenizer.json')
+"""What else of the first folder makes a model."""
+
+
+def average_models(folders: Sequence[Path], out: Path) -> None:
+    """Write the model whose every weight is the mean of theirs.
+
+    Args:
+        folders: bundles or model folders, of the same sizes and words.
+        out: a new model folder, with the configuration of the first.
+
+    Raises:
+        ConfigError: fewer than two models, one without weights, or of another shape or vocabulary.
+    """
+    if len(folders) < 2:
+        raise ConfigError(f'expected at least two models to average, found {len(folders)}')
+    first, *others = (_weights(folder) for folder in folders)
+    sums = {name: values.double() for name, values in first.items()}
+    for folder, weights in zip(folders[1:], others, strict=True):
+        _check_alike(folders[0], first, folder, weights)
+        for name, values in weights.items():
+            sums[name] += values
+    out.mkdir(parents=True, exist_ok=True)
+    means = {name: total / len(folders) for name, total in sums.items()}
+    kept = {
+        name: mean.float() if first[name].is_floating_point() else mean.to(first[name].dtype)
+        for name, mean in means.items()
+    }
+    save_file(kept, out / WEIGHTS, metadata={'format': 'pt'})
+    for name in BESIDE:
+        if (folders[0] / name).exists():
+            shutil.copyfile(folders[0] / name, out / name)
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    path = folder / WEIGHTS
+    if not path.exists():
+        raise ConfigError(f'expected weights at {path}, found none; name a model folder or bundle')
+    return load_file(path)
+
+
+def _check_alike(
+    first: Path, weights: dict[str, torch.Tensor], other: Path, found: dict[str, torch.Tensor]
+) -> None:
+    unlike = [
+        name for name in weights if name not in found or found[name].shape != weights[name].shape
+    ]
+    unlike += [name for name in found if name not in weights]
+    words = [(folder / 'tokenizer.json').read_bytes() for folder in (first, other)]
+    if unlike or words[0] != words[1]:
+        raise ConfigError(
+            f'expected {other} to have the sizes and words of {first}, found others at '
+            f'{sorted(unlike)[:3] or "tokenizer.json"}: only runs of one recipe can be averaged'
+        )
