@@ -19,6 +19,9 @@ WEIGHTS = 'model.safetensors'
 BESIDE = ('config.json', 'generation_config.json', 'tokenizer.json')
 """What else of the first folder makes a model."""
 
+TIED = ('lm_head', 'model.embed_tokens')
+"""One matrix where a model scores words by their embeddings; some files hold it twice."""
+
 
 def average_models(folders: Sequence[Path], out: Path) -> None:
     """Write the model whose every weight is the mean of theirs.
@@ -54,7 +57,11 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
     path = folder / WEIGHTS
     if not path.exists():
         raise ConfigError(f'expected weights at {path}, found none; name a model folder or bundle')
-    return load_file(path)
+    weights = load_file(path)
+    scores, words = (weights.get(f'language_model.{name}.weight') for name in TIED)
+    if scores is not None and words is not None and torch.equal(scores, words):
+        del weights[f'language_model.{TIED[0]}.weight']
+    return weights
 
 
 def _check_alike(

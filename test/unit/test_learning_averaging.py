@@ -51,3 +51,17 @@ def test_unlike_models_are_refused(folders, tmp_path):
     with pytest.raises(ConfigError, match=r"model-2.*'a', 'b', 'steps'"):
         average_models([folders[0], folders[2]], out)
     assert not out.exists()
+
+
+def test_a_matrix_that_is_stored_twice_is_the_same_one(folders, tmp_path):
+    words = np.arange(6, dtype=np.float32).reshape(3, 2)
+    head, table = (f'language_model.{name}.weight' for name in ('lm_head', 'model.embed_tokens'))
+    save_file({table: words, head: words}, folders[0] / 'model.safetensors')
+    save_file({table: words + 2}, folders[1] / 'model.safetensors')
+    average_models(folders[:2], tmp_path / 'out')
+    found = load_file(tmp_path / 'out' / 'model.safetensors')
+    np.testing.assert_array_equal(found[table], words + 1)
+    assert set(found) == {table}
+    save_file({table: words, head: words + 1}, folders[0] / 'model.safetensors')
+    with pytest.raises(ConfigError, match='lm_head'):
+        average_models(folders[:2], tmp_path / 'other')
