@@ -8,6 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.questions.vocabulary import whole_answers
 from spatialllm_ros.runtime.bundle import SpecialTokens
 
 ABSENT_WORD = 'there'
@@ -26,7 +27,9 @@ def special_tokens(tokenizer: bytes, path: Path) -> SpecialTokens:
     missing = [word for word in SPECIAL_WORDS if word not in found]
     if missing:
         raise ConfigError(f'{path}: expected the tokens {list(SPECIAL_WORDS)}, found no {missing}')
-    return SpecialTokens(*(found[word] for word in SPECIAL_WORDS))
+    pad, unknown, start, end, answer, absent = (found[word] for word in SPECIAL_WORDS)
+    whole = tuple(sorted(ids_of(tokenizer, whole_answers()).values()))
+    return SpecialTokens(pad, unknown, start, end, answer, absent, whole)
 
 
 def ids_of(tokenizer: bytes, words: Sequence[str]) -> dict[str, int]:

@@ -57,6 +57,15 @@ def answer_words() -> list[str]:
     return sorted(found)
 
 
+def whole_answers() -> list[str]:
+    """Return the words that are answers by themselves and begin no longer one, in order.
+
+    Colours begin the names of objects (``red car``).
+    """
+    options = {option for kind in QUESTION_TYPES.values() for option in kind.options}
+    return sorted(options - set(COLOURS))
+
+
 def numbers() -> list[str]:
     """Return the numbers that are single tokens."""
     return [f'{n / 10:.1f}' for n in range(TENTHS)] + [str(n) for n in range(WHOLE)]

@@ -10,7 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spatialllm_ros.errors import AnswerParseError, CancelledError, SpatialLLMError
-from spatialllm_ros.runtime.answers import ParsedAnswer, check_metric, locate, parse_answer
+from spatialllm_ros.runtime.answers import (
+    ParsedAnswer,
+    check_metric,
+    is_measure,
+    locate,
+    parse_answer,
+)
 from spatialllm_ros.runtime.bundle import Manifest
 from spatialllm_ros.runtime.decoding import Logs, Strand, log_softmax
 from spatialllm_ros.runtime.prompt import Prompt
@@ -121,6 +127,13 @@ class AnswerWriter:
             )
             return
         self._show(self._tokenizer.decode(self._words))
+        if self._is_whole():
+            self._finish_open()
+
+    def _is_whole(self) -> bool:
+        """Tell whether only the end can follow: then the decoder need not be asked for it."""
+        is_word = len(self._words) == 1 and self._words[0] in self._manifest.tokens.whole
+        return is_word or is_measure(self._text)
 
     def _show(self, text: str) -> None:
         if text != self._text:

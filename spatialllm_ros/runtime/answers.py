@@ -70,6 +70,11 @@ class ParsedAnswer:
     is_metric: bool = False
 
 
+def is_measure(text: str) -> bool:
+    """Tell whether the words are a length or an angle, behind which no form goes on."""
+    return bool(_LENGTH.fullmatch(text) or _ANGLE.fullmatch(text))
+
+
 def parse_answer(text: str) -> ParsedAnswer:
     """Return what an answer's words mean.
 

@@ -50,7 +50,12 @@ class ImageSpec:
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """Ids with a meaning of their own; ``absent`` begins the answer about a missing object."""
+    """Ids with a meaning of their own.
+
+    Attributes:
+        absent: begins the answer about a missing object.
+        whole: each is an answer by itself, behind which only the end can come (``yes``).
+    """
 
     pad: int
     unknown: int
@@ -58,6 +63,7 @@ class SpecialTokens:
     end: int
     answer: int
     absent: int
+    whole: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -278,6 +284,10 @@ def _value(hint: Any, plain: object, where: str) -> Any:
         if not isinstance(plain, dict):
             raise BundleError(f'expected {where} to be an object, found {plain!r}')
         return {key: _value(item, value, f'{where}.{key}') for key, value in plain.items()}
+    if get_origin(hint) is tuple:
+        if not isinstance(plain, list):
+            raise BundleError(f'expected {where} to be a list, found {plain!r}')
+        return tuple(_value(get_args(hint)[0], value, where) for value in plain)
     if hint is not Any and type(plain) not in _ACCEPTED[hint]:
         raise BundleError(f'expected {where} to be of type {hint.__name__}, found {plain!r}')
     if isinstance(plain, int | float) and hint is not Any:

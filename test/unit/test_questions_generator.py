@@ -14,7 +14,8 @@ from spatialllm_ros.errors import GeometryError
 from spatialllm_ros.geometry import unit
 from spatialllm_ros.questions import QUESTION_TYPES, Balancer, generate
 from spatialllm_ros.questions.generator import plural
-from spatialllm_ros.runtime.answers import locate, parse_answer
+from spatialllm_ros.questions.vocabulary import whole_answers
+from spatialllm_ros.runtime.answers import is_measure, locate, parse_answer
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
 from spatialllm_ros.schema import CameraModel, Scene
 
@@ -200,6 +201,18 @@ def test_existence_is_asked_of_what_is_there_once_or_not_at_all(asked):
         (mention,) = record.mentions
         fitting = sum(fits(phrase_of(record, mention), item) for item in scene.objects)
         assert fitting == {'yes': 1, 'no': 0}[record.answer]
+
+
+def test_nothing_goes_on_behind_a_whole_answer(asked):
+    """What the run time takes for finished begins no longer answer."""
+    answers = {record.answer for _, record in asked}
+    assert {'yes', 'no', 'left', 'right'} <= answers
+    for answer in answers:
+        for word in whole_answers():
+            assert answer == word or not answer.startswith(f'{word} ')
+        words = answer.split()
+        begun = [' '.join(words[:n]) for n in range(1, len(words))]
+        assert not any(is_measure(text) for text in begun)
 
 
 def test_counts_are_counted(asked):

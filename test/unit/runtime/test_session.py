@@ -12,6 +12,7 @@ from spatialllm_ros.errors import (
     QuestionError,
     UncalibratedCameraError,
 )
+from spatialllm_ros.runtime.bundle import SpecialTokens
 from spatialllm_ros.runtime.session import Request
 from spatialllm_ros.schema import AnswerKind, Query
 
@@ -176,6 +177,30 @@ def test_answers_mean_what_they_say(text_session, frame):
     absent = session.answer(encoded, Query('is the dog red ?', ('yes', 'no')))
     assert (absent.kind, absent.text) == (AnswerKind.TEXT, 'there is no dog')
     assert absent.yes is absent.choice is None
+
+
+@pytest.mark.parametrize('wholes', [(), ('yes',)], ids=['as any words', 'whole'])
+def test_the_end_of_a_whole_answer_is_not_asked_for(text_session, frame, words, wholes):
+    """A length is one in any vocabulary; a word is one where the bundle says so."""
+    said = {'is the mug red ?': 'yes', 'is the car red ?': 'yes yes', 'how far ?': '3.4 m'}
+    special = SpecialTokens(*range(6), whole=tuple(words.index(word) for word in wholes))
+    session = text_session(said, tokens=special)
+    language, begun = session._engine._language, []
+
+    def listening(text):
+        if '<answer>' in text:
+            begun.append(len(text) - 1 - text.index('<answer>'))
+        return language(text)
+
+    session._engine._language = listening
+    encoded = session.encode(frame())
+    far = session.answer(encoded, Query('how far ?'))
+    assert (far.text, far.number) == ('3.4 m', 3.4)
+    assert begun.pop() == 1
+    assert session.answer(encoded, Query('is the mug red ?')).yes is True
+    assert begun.pop() == (0 if wholes else 1)
+    both = session.answer(encoded, Query('is the car red ?'))
+    assert both.text == ('yes' if wholes else 'yes yes')
 
 
 def test_metric_answers_need_a_calibrated_camera(text_session, frame):
