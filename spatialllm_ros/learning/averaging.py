@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from spatialllm_ros.errors import ConfigError
 
-WEIGHTS = 'model.safetensors'
-BESIDE = ('config.json', 'generation_config.json', 'tokenizer.json')
+WEIGHTS, WORDS = 'model.safetensors', 'tokenizer.json'
+BESIDE = ('config.json', 'generation_config.json', WORDS)
 """What else of the first folder makes a model."""
 
 TIED = ('lm_head', 'model.embed_tokens')
@@ -31,7 +31,7 @@ def average_models(folders: Sequence[Path], out: Path) -> None:
         out: a new model folder, with the configuration of the first.
 
     Raises:
-        ConfigError: fewer than two models, one without weights, or of another shape or vocabulary.
+        ConfigError: fewer than two models, one without weights or words, or of others' shape or words.
     """
     if len(folders) < 2:
         raise ConfigError(f'expected at least two models to average, found {len(folders)}')
@@ -54,10 +54,12 @@ def average_models(folders: Sequence[Path], out: Path) -> None:
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
-    path = folder / WEIGHTS
-    if not path.exists():
-        raise ConfigError(f'expected weights at {path}, found none; name a model folder or bundle')
-    weights = load_file(path)
+    for name in (WEIGHTS, WORDS):
+        if not (folder / name).exists():
+            raise ConfigError(
+                f'expected {folder / name}, found no such file; name a model folder or bundle'
+            )
+    weights = load_file(folder / WEIGHTS)
     scores, words = (weights.get(f'language_model.{name}.weight') for name in TIED)
     if scores is not None and words is not None and torch.equal(scores, words):
         del weights[f'language_model.{TIED[0]}.weight']
@@ -71,9 +73,9 @@ def _check_alike(
         name for name in weights if name not in found or found[name].shape != weights[name].shape
     ]
     unlike += [name for name in found if name not in weights]
-    words = [(folder / 'tokenizer.json').read_bytes() for folder in (first, other)]
+    words = [(folder / WORDS).read_bytes() for folder in (first, other)]
     if unlike or words[0] != words[1]:
         raise ConfigError(
             f'expected {other} to have the sizes and words of {first}, found others at '
-            f'{sorted(unlike)[:3] or "tokenizer.json"}: only runs of one recipe can be averaged'
+            f'{sorted(unlike)[:3] or WORDS}: only runs of one recipe can be averaged'
         )

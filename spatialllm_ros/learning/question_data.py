@@ -60,7 +60,8 @@ class AskedQuestions:
         """Return what the questions depend on, the code that makes them included."""
         own = ''.join(f' {name}' for name in self.types)
         words = self.tokenizer.to_str()
-        return f'{self.split} {scenes} {self.per_view}{own} {_code_digest()} {words}'
+        balanced = f'{SHARDS_TO_BALANCE} shards'
+        return f'{self.split} {scenes} {self.per_view}{own} {balanced} {_code_digest()} {words}'
 
 
 def load_question_data(

@@ -42,8 +42,11 @@ def test_unlike_models_are_refused(folders, tmp_path):
     out = tmp_path / 'out'
     with pytest.raises(ConfigError, match='at least two models'):
         average_models(folders[:1], out)
-    with pytest.raises(ConfigError, match=r'expected weights at .*nowhere'):
+    with pytest.raises(ConfigError, match=r'expected .*nowhere'):
         average_models([folders[0], tmp_path / 'nowhere'], out)
+    (folders[1] / 'tokenizer.json').unlink()
+    with pytest.raises(ConfigError, match=r'model-1/tokenizer\.json'):
+        average_models(folders[:2], out)
     (folders[1] / 'tokenizer.json').write_text('other words')
     with pytest.raises(ConfigError, match=r'model-1.*tokenizer\.json'):
         average_models(folders[:2], out)
