@@ -31,7 +31,7 @@ def average_models(folders: Sequence[Path], out: Path) -> None:
         out: a new model folder, with the configuration of the first.
 
     Raises:
-        ConfigError: fewer than two models, one without weights or words, or of others' shape or words.
+        ConfigError: fewer than two models, one without weights or words, or unlike ones.
     """
     if len(folders) < 2:
         raise ConfigError(f'expected at least two models to average, found {len(folders)}')
