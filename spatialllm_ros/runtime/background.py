@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from spatialllm_ros.errors import CancelledError, InputError, SpatialLLMError, StaleFrameError
 from spatialllm_ros.runtime.answering import Outcome, Request
-from spatialllm_ros.runtime.frame_store import NANOSECONDS, FrameStore
+from spatialllm_ros.runtime.frame_store import FrameStore
 from spatialllm_ros.runtime.prefixes import Prefixes
 from spatialllm_ros.runtime.question_queue import QuestionQueue
 from spatialllm_ros.runtime.session_base import EncodedFrame, Session
@@ -155,6 +155,6 @@ class Background:
     def _timed(self, outcome: Outcome, encoded: EncodedFrame) -> Outcome:
         if not isinstance(outcome, Answer):
             return outcome
-        age_s = (self._frames.now_ns() - outcome.stamp_ns) / NANOSECONDS
+        age_s = self._frames.age_s(encoded.frame)
         times = replace(outcome.timing, image_age_s=age_s, encode_s=encoded.encode_s)
         return replace(outcome, timing=times)

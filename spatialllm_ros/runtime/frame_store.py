@@ -218,7 +218,7 @@ class FrameStore:
             StaleFrameError: names the frame's age and the limit.
         """
         limit_s = self.max_frame_age_s if max_age_s is None else max_age_s
-        age_s = (self.now_ns() - frame.stamp_ns) / NANOSECONDS
+        age_s = self.age_s(frame)
         if age_s > limit_s:
             raise StaleFrameError(
                 f'expected an image from camera {frame.camera_name!r} of at most {limit_s:.2f} s, '
@@ -241,7 +241,11 @@ class FrameStore:
         camera = self._camera(self.resolve(camera_name))
         with self._lock:
             newest = camera.newest
-        return math.inf if newest is None else (self.now_ns() - newest.stamp_ns) / NANOSECONDS
+        return math.inf if newest is None else self.age_s(newest)
+
+    def age_s(self, frame: Frame) -> float:
+        """Return how old a frame is by the clock of the stamps; negative for one from ahead."""
+        return (self.now_ns() - frame.stamp_ns) / NANOSECONDS
 
     def counts(self, camera_name: str = '') -> FrameCounts:
         """Return what became of a camera's frames so far.

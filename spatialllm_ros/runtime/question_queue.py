@@ -16,7 +16,6 @@ from threading import Condition
 
 from spatialllm_ros.errors import AnswerTimeoutError, BusyError, CancelledError, SpatialLLMError
 from spatialllm_ros.runtime.answering import OnText, Outcome
-from spatialllm_ros.runtime.frame_store import NANOSECONDS
 from spatialllm_ros.runtime.turns import Turns
 from spatialllm_ros.schema import Answer, CameraModel, Query
 
@@ -56,21 +55,21 @@ class Question:
         query: with a camera and a limit on the image's age.
         on_text: receives the answer's words so far.
         future: where the outcome goes.
-        received_ns: when it came, by the clock of the frames.
-        received_s: the same by ``time.monotonic``.
+        received_s: when it came, by ``time.monotonic``.
         limit_s: how long it may take from then.
         asked_with: one that it shares its frame with, and goes with at any time.
-        encode_s: how long it waited for a frame to be encoded.
+        image_age_s: how old the frame was when it was chosen.
+        encode_s: how long it waited for the frame to be encoded.
         camera: of the frame.
     """
 
     query: Query
     on_text: OnText | None
     future: AnswerFuture
-    received_ns: int
     received_s: float
     limit_s: float
     asked_with: Question | None = None
+    image_age_s: float = 0.0
     encode_s: float = 0.0
     camera: CameraModel | None = None
     is_cancelled: bool = False
@@ -112,7 +111,7 @@ class Question:
         total_s, known = time.monotonic() - self.received_s, answer.timing
         timing = replace(
             known,
-            image_age_s=(self.received_ns - answer.stamp_ns) / NANOSECONDS,
+            image_age_s=self.image_age_s,
             encode_s=self.encode_s,
             queue_s=max(0.0, total_s - self.encode_s - known.prefill_s - known.decode_s),
             total_s=total_s,

@@ -179,7 +179,7 @@ class Scheduler:
         return 1 / hz if hz else 0.0
 
     def _question(self, query: Query, on_text: OnText | None, timeout_s: float | None) -> Question:
-        received_s, received_ns = time.monotonic(), self._frames.now_ns()
+        received_s = time.monotonic()
         self._session.check(query)
         max_age_s = query.max_frame_age_s
         return Question(
@@ -190,7 +190,6 @@ class Scheduler:
             ),
             on_text=on_text,
             future=AnswerFuture(self._queue.cancel),
-            received_ns=received_ns,
             received_s=received_s,
             limit_s=self._settings.timeout_s if timeout_s is None else timeout_s,
         )
@@ -239,9 +238,11 @@ class Scheduler:
                 return
 
     def _answer_from(self, frame: Frame, batch: list[Question]) -> None:
+        image_age_s = self._frames.age_s(frame)
         encoded, encode_s = self._prefixes.encode(frame)
         for question in batch:
-            question.encode_s, question.camera = encode_s, frame.camera
+            question.image_age_s, question.encode_s = image_age_s, encode_s
+            question.camera = frame.camera
         requests = [self._request(question) for question in batch]
         for index, outcome in self._session.answer_each(encoded, requests):
             self._queue.end(batch[index], outcome)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,7 +57,7 @@ class Peer:
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
         self.node = rclpy.create_node('peer', context=self.context)
-        self.asked = 0
+        self.asked, self.replies = 0, Counter()
         self._clients = {}
         self._action = ActionClient(self.node, AskSpatial, '/spatialllm/ask')
         self._executor = SingleThreadedExecutor(context=self.context)
@@ -121,7 +122,9 @@ class Peer:
 
     def ask(self, question, **more):
         self.asked += 1
-        return self.call(AskOnce, '/spatialllm/ask_once', question=question, **more)
+        reply = self.call(AskOnce, '/spatialllm/ask_once', question=question, **more)
+        self.replies[reply.status] += 1
+        return reply
 
     def ask_in_passing(self, question):
         """Ask where there may be nobody; does not wait for the reply."""

@@ -297,11 +297,12 @@ class ScriptedSession:
 
 
 class Desk:
-    """A scheduler with what it works on."""
+    """A scheduler with what it works on; the clock of the stamps stands still until it is set."""
 
     def __init__(self, cameras=('front', 'rear'), **settings):
         self.session, self.watched = ScriptedSession(), queue.Queue()
-        self.frames = FrameStore(cameras, now_ns=lambda: 5_000_000_000)
+        self.stamps_s = 5.0
+        self.frames = FrameStore(cameras, now_ns=lambda: round(self.stamps_s * 1e9))
         self.scheduler = Scheduler(
             self.session,
             self.frames,

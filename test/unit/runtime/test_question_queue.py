@@ -20,7 +20,7 @@ def queue():
 def question(queue, camera='front', limit_s=math.inf, on_text=None):
     return Question(
         Query('what?', camera=camera), on_text, AnswerFuture(queue.cancel),
-        received_ns=7_000_000_000, received_s=time.monotonic(), limit_s=limit_s,
+        received_s=time.monotonic(), limit_s=limit_s,
     )  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_an_error_ends_what_runs_and_nothing_else(queue):
 def test_the_times_add_up(queue):
     (running,) = put(queue, 'front')
     running.received_s -= 2.0
-    running.encode_s = 0.25
+    running.image_age_s, running.encode_s = 0.5, 0.25
     queue.take_batch()
     queue.end(running, answer(prefill_s=0.5, decode_s=0.125))
     timing = running.future.result(0).timing

@@ -43,6 +43,16 @@ def test_an_answer_has_the_stamp_of_its_frame_and_all_its_times(clock, desk):
     )
 
 
+def test_the_clock_may_jump_while_a_question_waits(desk):
+    talking = desk.talk()
+    asked = desk.submit('what?')
+    desk.stamps_s = 1005.0
+    desk.film(stamp_s=1004.75)
+    talking.cancel()
+    desk.let_go_on()
+    assert asked.result(DEADLINE_S).timing.image_age_s == 0.25
+
+
 def test_a_frame_is_encoded_once_for_all_its_questions(desk):
     first, second = desk.ask('one'), desk.ask('two')
     assert (first.timing.encode_s, second.timing.encode_s) == (ENCODE_S, 0.0)
