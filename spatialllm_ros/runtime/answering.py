@@ -13,12 +13,13 @@ from spatialllm_ros.errors import AnswerParseError, CancelledError, SpatialLLMEr
 from spatialllm_ros.runtime.answers import (
     ParsedAnswer,
     check_metric,
-    is_measure,
+    is_finished,
     locate,
     parse_answer,
 )
 from spatialllm_ros.runtime.bundle import Manifest
-from spatialllm_ros.runtime.decoding import Logs, Strand, log_softmax
+from spatialllm_ros.runtime.decoding import Branches, Logs, Strand, log_softmax
+from spatialllm_ros.runtime.guessing import ways_on
 from spatialllm_ros.runtime.prompt import Prompt
 from spatialllm_ros.runtime.tokenizer import Tokenizer
 from spatialllm_ros.schema import Answer, AnswerKind, Frame, Query, Timing
@@ -94,10 +95,17 @@ class AnswerWriter:
         """The word that the decoder has to read next."""
         return self._words[-1]
 
+    @property
+    def guesses(self) -> Branches:
+        """What may come behind the last word, for the decoder to read with it."""
+        return ways_on(self._prompt.question, self._words, self._tokenizer)
+
     def advance(self) -> None:
-        """Write the likeliest next word, or end the answer."""
-        if not self._is_cancelled():
+        """Write the likeliest next words, as far as the decoder has read, or end the answer."""
+        while not self._is_cancelled():
             self._write(int(self.strand.next_logs.argmax()))
+            if self.outcome or not self.strand.go_on(self.last_word):
+                return
 
     def _decide(self) -> None:
         """Choose among the options and the first word of the answer that nothing is there."""
@@ -133,7 +141,7 @@ class AnswerWriter:
     def _is_whole(self) -> bool:
         """Tell whether only the end can follow: then the decoder need not be asked for it."""
         is_word = len(self._words) == 1 and self._words[0] in self._manifest.tokens.whole
-        return is_word or is_measure(self._text)
+        return is_word or is_finished(self._text)
 
     def _show(self, text: str) -> None:
         if text != self._text:

@@ -37,6 +37,18 @@ _PLACE = re.compile(
 _DESCRIPTION = re.compile(
     r'distance \d{1,2}\.\d m height \d{1,2}\.\d m(?: heading (\d{1,3}) degrees)?', re.ASCII
 )
+_GOES_ON = {
+    re.compile(form, re.ASCII): words
+    for form, words in {
+        r'there': 'is no',
+        r'column \d{1,3}': 'row',
+        r'column \d{1,3} row \d{1,3}': 'distance',
+        r'column \d{1,3} row \d{1,3} distance \d{1,2}\.\d': 'm heading',
+        r'distance \d{1,2}\.\d': 'm height',
+        r'distance \d{1,2}\.\d m height \d{1,2}\.\d': 'm heading',
+    }.items()
+}
+"""What the forms have behind their beginnings, as far as it is the same in most answers."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +82,17 @@ class ParsedAnswer:
     is_metric: bool = False
 
 
-def is_measure(text: str) -> bool:
-    """Tell whether the words are a length or an angle, behind which no form goes on."""
-    return bool(_LENGTH.fullmatch(text) or _ANGLE.fullmatch(text))
+def is_finished(text: str) -> bool:
+    """Tell whether no form of the grammar goes on behind these words."""
+    if _LENGTH.fullmatch(text) or _ANGLE.fullmatch(text):
+        return True
+    form = _PLACE.fullmatch(text) or _DESCRIPTION.fullmatch(text)
+    return form is not None and form.groups()[-1] is not None
+
+
+def likely_next(text: str) -> str:
+    """Return words that most answers which begin so go on with; often there are none."""
+    return next((words for form, words in _GOES_ON.items() if form.fullmatch(text)), '')
 
 
 def parse_answer(text: str) -> ParsedAnswer:

@@ -2,15 +2,18 @@
 
 A question and its closed answers are read in one pass: the options stand behind the question,
 each at the positions it would have as the answer, and do not see each other. Further words of all
-unfinished questions are then computed together, one word each.
+unfinished questions are then computed together: one of each and, as options are, guesses at what
+comes behind it.
 
 Notation: S new positions, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count, zip_longest
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +22,16 @@ from spatialllm_ros.runtime.engines.base import DecoderContext, Floats, Span
 from spatialllm_ros.runtime.prompt import Prompt
 
 Logs = NDArray[np.float64]
+Branches = Sequence[Sequence[int]]
+"""Ways to go on behind a text."""
+
+
+class ReadWord(NamedTuple):
+    """A word in a context, and the log-probabilities (V,) of what follows it."""
+
+    word: int
+    slot: int
+    logs: Logs
 
 
 @dataclass
@@ -30,6 +43,7 @@ class Strand:
         next_position: place of the next word in this question's own text.
         next_logs: (V,) log-probabilities of the next word.
         option_logs: log-probability of each closed answer, its end included.
+        ahead: ways to go on that have been read already.
     """
 
     prompt: Prompt
@@ -37,6 +51,18 @@ class Strand:
     next_position: int = 0
     next_logs: Logs = field(default_factory=lambda: np.zeros(0))
     option_logs: tuple[float, ...] = ()
+    ahead: list[list[ReadWord]] = field(default_factory=list)
+
+    def go_on(self, word: int) -> bool:
+        """Write a word behind the answer so far; false where it has not been read."""
+        way, *_ = [way for way in self.ahead if way and way[0].word == word] or [[]]
+        self.ahead = [way[1:]]
+        if not way:
+            return False
+        self.slots.append(way[0].slot)
+        self.next_position += 1
+        self.next_logs = way[0].logs
+        return True
 
 
 class PrefixedContext:
@@ -69,100 +95,118 @@ class PrefixedContext:
             EngineError: they do not fit together, or the engine failed.
         """
         self._context.rewind(self._prefix_length)
-        spans = [_PromptSpan(prompt, self._prefix_length) for prompt in prompts]
-        ids = [token for span in spans for token in span.ids]
-        starts = np.cumsum([0, *(len(span.ids) for span in spans)])
-        visible = np.zeros((len(ids), self._prefix_length + len(ids)), np.bool_)
-        visible[:, : self._prefix_length] = True
-        for start, span in zip(starts, spans, strict=False):
-            end = start + len(span.ids)
-            columns = slice(self._prefix_length + start, self._prefix_length + end)
-            visible[start:end, columns] = span.visible
-        positions = np.concatenate([span.positions for span in spans])
-        scored = np.concatenate(
-            [start + span.scored for start, span in zip(starts, spans, strict=False)]
-        )
-        logs = self._append(ids, positions, visible, scored)
-        counts = np.cumsum([len(span.scored) for span in spans])[:-1]
-        parts = np.split(logs, counts)
-        return [
-            span.strand(part, self._prefix_length + int(start))
-            for start, span, part in zip(starts, spans, parts, strict=False)
-        ]
+        strands = [Strand(prompt, next_position=self._prefix_length) for prompt in prompts]
+        options = [[option[:-1] for option in prompt.options] for prompt in prompts]
+        self._append(strands, [prompt.question for prompt in prompts], options)
+        for strand in strands:
+            strand.option_logs = _option_logs(strand)
+        return strands
 
-    def extend(self, strands: Sequence[Strand], words: Sequence[int]) -> None:
+    def extend(
+        self, strands: Sequence[Strand], words: Sequence[int], guesses: Sequence[Branches] = ()
+    ) -> None:
         """Write one word into each strand and look at what may follow.
+
+        Args:
+            strands: those that go on.
+            words: of each, the next one.
+            guesses: of each, ways to go on behind that word: read as well, for ``Strand.go_on``.
 
         Raises:
             EngineError: there is no room left, or the engine failed.
         """
-        first = self._context.length
-        visible = np.zeros((len(words), first + len(words)), np.bool_)
-        visible[:, : self._prefix_length] = True
-        for row, strand in enumerate(strands):
-            strand.slots.append(first + row)
-            visible[row, strand.slots] = True
-        positions = np.array([strand.next_position for strand in strands], np.int64)
-        logs = self._append(words, positions, visible, np.arange(len(words)))
-        for strand, next_logs in zip(strands, logs, strict=True):
-            strand.next_position += 1
-            strand.next_logs = next_logs
+        self._append(strands, [(word,) for word in words], guesses)
 
     def _append(
         self,
-        ids: Sequence[int],
+        strands: Sequence[Strand],
+        texts: Sequence[Sequence[int]],
+        branches: Sequence[Branches],
+    ) -> None:
+        """Write a text into each strand, and read its branches behind it."""
+        spans = [_Branching(*own) for own in zip_longest(texts, branches, fillvalue=())]
+        first = self._context.length
+        starts = np.cumsum([first, *(len(span.ids) for span in spans)]).tolist()
+        visible = np.zeros((starts[-1] - first, starts[-1]), np.bool_)
+        visible[:, : self._prefix_length] = True
+        for start, strand, span in zip(starts, strands, spans, strict=False):
+            own = slice(start, start + len(span.ids))
+            visible[start - first :][: len(span.ids), strand.slots] = True
+            visible[start - first :][: len(span.ids), own] = span.visible
+        logs = self._logs(
+            np.concatenate([span.ids for span in spans]),
+            np.concatenate(
+                [s.next_position + span.places for s, span in zip(strands, spans, strict=True)]
+            ),
+            visible,
+            np.concatenate(
+                [start - first + span.scored for start, span in zip(starts, spans, strict=False)]
+            ),
+        )
+        for start, strand, span in zip(starts, strands, spans, strict=False):
+            span.write(strand, start, logs)
+
+    def _logs(
+        self,
+        ids: NDArray[np.int64],
         positions: NDArray[np.int64],
         visible: NDArray[np.bool_],
         scored: NDArray[np.int64],
-    ) -> Logs:
-        embeddings = self._embeddings[np.asarray(ids)]
-        return log_softmax(self._context.append(Span(embeddings, positions, visible, scored)))
+    ) -> Iterator[Logs]:
+        span = Span(self._embeddings[ids], positions, visible, scored)
+        return iter(log_softmax(self._context.append(span)))
 
 
-class _PromptSpan:
-    """A prompt laid out: the question, then each option without its end."""
+class _Branching:
+    """A text and, behind it, branches that do not see each other.
 
-    def __init__(self, prompt: Prompt, first_position: int) -> None:
-        self._prompt = prompt
-        self._question_length = len(prompt.question)
-        self._first_position = first_position
-        self.ids = list(prompt.question)
-        self.positions = np.arange(first_position, first_position + len(self.ids))
-        self.visible = np.tril(np.ones((len(self.ids), len(self.ids)), np.bool_))
-        for option in prompt.options:
-            self._add_option(option[:-1])
-        self.scored = np.arange(self._question_length - 1, len(self.ids))
+    Attributes:
+        ids: of the text's words, then of the branches'.
+        places: of each in its own way through them.
+        visible: which of them each one sees.
+        scored: the text's last word, and all behind it.
+    """
 
-    def _add_option(self, ids: Sequence[int]) -> None:
-        old, count = len(self.ids), len(ids)
-        visible = np.zeros((old + count, old + count), np.bool_)
-        visible[:old, :old] = self.visible
-        visible[old:, : self._question_length] = True
-        visible[old:, old:] = np.tril(np.ones((count, count), np.bool_))
-        first = self._first_position + self._question_length
-        self.visible = visible
-        self.positions = np.concatenate([self.positions, np.arange(first, first + count)])
-        self.ids += ids
+    def __init__(self, text: Sequence[int], branches: Branches) -> None:
+        self._text, self._branches = text, branches
+        self.ids = np.array([*text, *(word for branch in branches for word in branch)], np.int64)
+        self.places = np.arange(len(self.ids))
+        self.visible = np.tri(len(self.ids), dtype=np.bool_)
+        self.scored = self.places[len(text) - 1 :].copy()
+        start = len(text)
+        for branch in branches:
+            self.visible[start:, len(text) : start] = False
+            self.places[start : start + len(branch)] = len(text) + np.arange(len(branch))
+            start += len(branch)
 
-    def strand(self, logs: Logs, first_slot: int) -> Strand:
-        """Return the strand behind the question, its options scored.
+    def write(self, strand: Strand, slot: int, logs: Iterator[Logs]) -> None:
+        """Write the text into a strand, and leave the branches ahead of it.
 
         Args:
-            logs: (1 + words of the options, V): after the question, then after each such word.
-            first_slot: where the question begins in the context.
+            strand: what the text was read behind.
+            slot: of the text's first word in the context.
+            logs: what follows each word that is scored.
         """
-        scores, row = [], 1
-        for option in self._prompt.options:
-            rows = [0, *range(row, row + len(option) - 1)]
-            scores.append(float(logs[rows, option].sum()))
-            row += len(option) - 1
-        return Strand(
-            prompt=self._prompt,
-            slots=list(range(first_slot, first_slot + self._question_length)),
-            next_position=self._first_position + self._question_length,
-            next_logs=logs[0],
-            option_logs=tuple(scores),
-        )
+        slots = count(slot)
+        strand.slots += [next(slots) for _ in self._text]
+        strand.next_position += len(self._text)
+        strand.next_logs = next(logs)
+        strand.ahead = [
+            [ReadWord(word, next(slots), next(logs)) for word in branch]
+            for branch in self._branches
+        ]
+
+
+def _option_logs(strand: Strand) -> tuple[float, ...]:
+    """Return the log-probability of each option, which have been read but for their ends."""
+    return tuple(
+        float(sum(logs[word] for logs, word in zip(_following(strand, way), option, strict=True)))
+        for option, way in zip(strand.prompt.options, strand.ahead, strict=True)
+    )
+
+
+def _following(strand: Strand, way: Sequence[ReadWord]) -> list[Logs]:
+    return [strand.next_logs, *(read.logs for read in way)]
 
 
 def log_softmax(logits: NDArray[np.floating]) -> Logs:

@@ -182,9 +182,12 @@ class SpatialSession(Session):
             active = list(writers.values())
             if not active or context.room < len(active):
                 return
-            context.extend(
-                [writer.strand for writer in active], [writer.last_word for writer in active]
-            )
+            guesses = [writer.guesses for writer in active]
+            need = len(active) + sum(len(way) for ways in guesses for way in ways)
+            if context.room < need:
+                guesses = []
+            strands = [writer.strand for writer in active]
+            context.extend(strands, [writer.last_word for writer in active], guesses)
             for writer in active:
                 writer.advance()
 

@@ -15,7 +15,7 @@ from spatialllm_ros.geometry import unit
 from spatialllm_ros.questions import QUESTION_TYPES, Balancer, generate
 from spatialllm_ros.questions.generator import plural
 from spatialllm_ros.questions.vocabulary import whole_answers
-from spatialllm_ros.runtime.answers import is_measure, locate, parse_answer
+from spatialllm_ros.runtime.answers import is_finished, likely_next, locate, parse_answer
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
 from spatialllm_ros.schema import CameraModel, Scene
 
@@ -212,7 +212,19 @@ def test_nothing_goes_on_behind_a_whole_answer(asked):
             assert answer == word or not answer.startswith(f'{word} ')
         words = answer.split()
         begun = [' '.join(words[:n]) for n in range(1, len(words))]
-        assert not any(is_measure(text) for text in begun)
+        assert not any(is_finished(text) for text in begun)
+
+
+def test_most_answers_go_on_as_their_forms_do(asked):
+    right = {}
+    for _, record in asked:
+        words = record.answer.split()
+        for n in range(1, len(words)):
+            if form := likely_next(' '.join(words[:n])):
+                own = right.setdefault(form, [])
+                own.append(' '.join(words[n:]).startswith(form))
+    assert set(right) == {'is no', 'row', 'distance', 'm heading', 'm height'}
+    assert min(np.mean(own) for own in right.values()) > 0.5
 
 
 def test_counts_are_counted(asked):

@@ -12,7 +12,9 @@ from spatialllm_ros.errors import (
     QuestionError,
     UncalibratedCameraError,
 )
+from spatialllm_ros.runtime import answering
 from spatialllm_ros.runtime.bundle import SpecialTokens
+from spatialllm_ros.runtime.decoding import PrefixedContext
 from spatialllm_ros.runtime.session import Request
 from spatialllm_ros.schema import AnswerKind, Query
 
@@ -203,6 +205,61 @@ def test_the_end_of_a_whole_answer_is_not_asked_for(text_session, frame, words, 
     assert both.text == ('yes' if wholes else 'yes yes')
 
 
+@pytest.fixture
+def passes(monkeypatch):
+    """Count the passes behind the question; gives the list of their numbers of words."""
+    counts, extend = [], PrefixedContext.extend
+
+    def counting(context, strands, words, guesses=()):
+        counts.append(len(words) + sum(len(way) for ways in guesses for way in ways))
+        extend(context, strands, words, guesses)
+
+    monkeypatch.setattr(PrefixedContext, 'extend', counting)
+    return counts
+
+
+@pytest.mark.parametrize(
+    ('question', 'read'),
+    [
+        # column|, 42 row|, 61 distance|, 3.4 m heading|, 90| degrees
+        ('where is the car ?', [1, 2, 2, 3, 1]),
+        # there is no|, dog| end; "mug" stands behind "dog" in the question
+        ('is the dog mug ?', [3, 2]),
+        # red car| end; the question has the name, and another
+        ('the red mug red car ?', [3]),
+        # red| mug| end; the guess "car" was wrong
+        ('the red car ?', [2, 1]),
+    ],
+)
+def test_what_was_guessed_right_is_not_asked_for(text_session, frame, passes, question, read):
+    said = SAID | {
+        'is the dog mug ?': 'there is no dog', 'the red mug red car ?': 'red car',
+        'the red car ?': 'red mug',
+    }  # fmt: skip
+    session = text_session(said)
+    assert session.answer(session.encode(frame()), Query(question)).text == said[question]
+    assert passes == read
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_no_answer_depends_on_guesses(text_session, frame, words, passes, monkeypatch, seed):
+    """Whatever is guessed; an answer goes on behind a wrong guess as if nobody had made it."""
+    rng = np.random.default_rng(seed)
+
+    def wild(_question, written, _tokenizer):
+        lengths = rng.integers(4, size=rng.integers(3))
+        return [rng.integers(5, len(words), length).tolist() for length in lengths]
+
+    session = text_session()
+    monkeypatch.setattr(answering, 'ways_on', lambda *_: [])
+    expected = session.answer_batch(session.encode(frame(seed)), requests_for(QUESTIONS))
+    without = len(passes)
+    monkeypatch.setattr(answering, 'ways_on', wild)
+    found = session.answer_batch(session.encode(frame(seed)), requests_for(QUESTIONS))
+    assert [plain(outcome) for outcome in found] == [plain(outcome) for outcome in expected]
+    assert sum(passes[without:]) > sum(passes[:without]) > 0
+
+
 def test_metric_answers_need_a_calibrated_camera(text_session, frame):
     session = text_session(SAID)
     encoded = session.encode(frame(is_calibrated=False))
@@ -264,7 +321,7 @@ def test_outcomes_come_when_they_are_there(text_session, frame):
     assert next(outcomes)[0] == 2
     assert heard == ['column']
     assert next(outcomes)[0] == 1
-    assert heard[-1] == 'column 42 row'
+    assert heard[-1] == 'column 42 row 61'
     assert next(outcomes)[0] == 0
     assert list(outcomes) == []
 

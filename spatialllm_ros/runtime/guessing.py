@@ -1,0 +1,39 @@
+"""How an answer probably goes on, guessed without the model.
+
+The decoder reads guesses together with a word that is certain, for little more than that word
+alone costs. As far as they are what it would have written, it need not be asked again; wrong ones
+are hidden from all that follows, so no answer depends on them.
+
+Source: drafts that are verified in one pass, Leviathan et al. 2023, arXiv:2211.17192. Here nothing
+is sampled, and the drafts come from the grammar of answers and from the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from spatialllm_ros.runtime.answers import likely_next
+from spatialllm_ros.runtime.decoding import Branches
+from spatialllm_ros.runtime.tokenizer import Tokenizer
+
+WAYS = 2
+"""How many guesses at most: a question that is answered by a name mostly has two to choose."""
+
+
+def ways_on(question: Sequence[int], words: Sequence[int], tokenizer: Tokenizer) -> Branches:
+    """Return guesses at what stands behind an answer so far, each of a word or more.
+
+    Args:
+        question: from its first word to ``<answer>``.
+        words: of the answer, at least one.
+        tokenizer: of both.
+    """
+    text = tokenizer.decode(words)
+    if form := likely_next(text):
+        ids = tokenizer.encode(f'{text} {form}')
+        return [ids[len(words) :]] if ids[: len(words)] == list(words) else []
+    # Answers name objects as the question does: behind "red" there may come "car".
+    pairs = pairwise(question[:-1])
+    behind = dict.fromkeys(after for before, after in pairs if before == words[-1])
+    return [[word] for word in behind if tokenizer.decode([word]).isalpha()][:WAYS]
