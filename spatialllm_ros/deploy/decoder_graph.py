@@ -120,7 +120,10 @@ class _DecoderWriter:
 
     def _layer(self, layer: Any, name: str, index: int, x: str) -> str:
         normed = self._norm(layer.input_layernorm, f'{name}.input_norm', x)
-        attended = self._attention(layer.self_attn, f'{name}.attention', index, normed)
+        mixed = self._attention(layer.self_attn, f'{name}.attention', index, normed)
+        if index == self.config.num_hidden_layers - 1:  # nothing reads the others any more
+            x, mixed = self._scored(x, 'scored'), self._scored(mixed, f'{name}.attention.scored')
+        attended = self._linear((layer.self_attn.o_proj,), f'{name}.attention.o', mixed)
         x = self.graph.node('Add', [x, attended], f'{name}.middle')
         normed = self._norm(layer.post_attention_layernorm, f'{name}.middle_norm', x)
         return self.graph.node(
@@ -128,6 +131,7 @@ class _DecoderWriter:
         )
 
     def _attention(self, attention: Any, name: str, index: int, x: str) -> str:
+        """Return what the heads have mixed (B, S, H * E); keep keys and values."""
         graph, heads = self.graph, self.heads
         projections = (attention.q_proj, attention.k_proj, attention.v_proj)
         joined = self._linear(projections, f'{name}.qkv', x)
@@ -140,8 +144,7 @@ class _DecoderWriter:
         mixed = self.flavour.attend(graph, (q, keys, values), heads, f'{name}.mixed')
         turned = graph.node('Transpose', [mixed], f'{name}.turned', perm=(0, 2, 1, 3))
         together = graph.integers(0, 0, heads.queries * heads.size)
-        out = graph.node('Reshape', [turned, together], f'{name}.together')
-        return self._linear((attention.o_proj,), f'{name}.o', out)
+        return graph.node('Reshape', [turned, together], f'{name}.together')
 
     def _per_head(self, joined: str, name: str) -> list[str]:
         """Return queries, keys and values (B, heads, S, E) of (B, S, all heads * E).
@@ -168,9 +171,8 @@ class _DecoderWriter:
         return self.flavour.remember(self.graph, past, new, f'present_{kind}{index}')
 
     def _mlp(self, mlp: Any, name: str, x: str) -> str:
-        joined = self._linear((mlp.gate_proj, mlp.up_proj), f'{name}.gate_up', x)
-        parts = [f'{name}.gate', f'{name}.up']
-        gate, up = self.graph.nodes('Split', [joined], parts, axis=-1, num_outputs=2)
+        gate = self._linear((mlp.gate_proj,), f'{name}.gate', x)
+        up = self._linear((mlp.up_proj,), f'{name}.up', x)
         opened = self.graph.node('Sigmoid', [gate], f'{name}.opened')
         silu = self.graph.node('Mul', [gate, opened], f'{name}.silu')
         product = self.graph.node('Mul', [silu, up], f'{name}.product')
@@ -196,12 +198,16 @@ class _DecoderWriter:
         product = self.graph.node('MatMul', [x, f'{name}.weight'], f'{name}.product')
         return self.graph.node('Add', [product, f'{name}.bias'], name)
 
-    def _logits(self, x: str) -> None:
-        """Score the chosen positions only."""
+    def _scored(self, x: str, name: str) -> str:
+        """Return what of (B, S, ...) is at the positions to score."""
         graph = self.graph
-        chosen = graph.node('Unsqueeze', ['logit_indices', graph.integers(-1)], 'chosen')
-        states = graph.node('GatherND', [x, chosen], 'scored_states', batch_dims=1)
-        normed = self._norm(self.model.model.norm, 'final_norm', states)
+        if not graph.has('chosen'):
+            graph.node('Unsqueeze', ['logit_indices', graph.integers(-1)], 'chosen')
+        return graph.node('GatherND', [x, 'chosen'], name, batch_dims=1)
+
+    def _logits(self, x: str) -> None:
+        graph = self.graph
+        normed = self._norm(self.model.model.norm, 'final_norm', x)
         graph.weight('lm_head.weight', as_stored(self.model.lm_head.weight).t())
         graph.node('MatMul', [normed, 'lm_head.weight'], 'logits')
         graph.output('logits', ('batch', 'scored', self.model.lm_head.out_features))

@@ -110,7 +110,7 @@ class AnswerWriter:
     def _decide(self) -> None:
         """Choose among the options and the first word of the answer that nothing is there."""
         tokens = self._manifest.tokens
-        logs = _calibrated(closed_logs(self.strand, tokens.absent), self._manifest.temperature)
+        logs = log_softmax(closed_logs(self.strand, tokens.absent) / self._manifest.temperature)
         best = int(logs.argmax())
         if best < len(self.strand.option_logs):
             self._log_probability = float(logs[best])
@@ -120,7 +120,8 @@ class AnswerWriter:
 
     def _write(self, word: int, log_probability: float | None = None) -> None:
         if log_probability is None:
-            log_probability = _calibrated(self.strand.next_logs, self._manifest.temperature)[word]
+            scaled = self.strand.next_logs / self._manifest.temperature
+            log_probability = scaled[word] - np.log(np.exp(scaled).sum())
         self._log_probability += float(log_probability)
         if word == self._manifest.tokens.end:
             self._finish_open()
@@ -229,7 +230,3 @@ def closed_logs(strand: Strand, absent: int) -> Logs:
     if all(option[0] != absent for option in strand.prompt.options):
         logs.append(float(strand.next_logs[absent]))
     return np.array(logs)
-
-
-def _calibrated(logs: Logs, temperature: float) -> Logs:
-    return log_softmax(logs / temperature)
