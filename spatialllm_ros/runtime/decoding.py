@@ -124,72 +124,68 @@ class PrefixedContext:
         branches: Sequence[Branches],
     ) -> None:
         """Write a text into each strand, and read its branches behind it."""
-        spans = [_Branching(*own) for own in zip_longest(texts, branches, fillvalue=())]
-        first = self._context.length
-        starts = np.cumsum([first, *(len(span.ids) for span in spans)]).tolist()
-        visible = np.zeros((starts[-1] - first, starts[-1]), np.bool_)
+        spans = [
+            _Span(*own) for own in zip_longest(strands, texts, branches, fillvalue=())
+        ]
+        first, ids, positions, scored = self._context.length, [], [], []
+        starts = []
+        for span in spans:
+            starts.append(len(ids))
+            scored += range(len(ids) + len(span.text) - 1, len(ids) + len(span.ids))
+            ids += span.ids
+            positions += span.positions
+        visible = np.zeros((len(ids), first + len(ids)), np.bool_)
         visible[:, : self._prefix_length] = True
-        for start, strand, span in zip(starts, strands, spans, strict=False):
-            own = slice(start, start + len(span.ids))
-            visible[start - first :][: len(span.ids), strand.slots] = True
-            visible[start - first :][: len(span.ids), own] = span.visible
-        logs = self._logs(
-            np.concatenate([span.ids for span in spans]),
-            np.concatenate(
-                [s.next_position + span.places for s, span in zip(strands, spans, strict=True)]
-            ),
-            visible,
-            np.concatenate(
-                [start - first + span.scored for start, span in zip(starts, spans, strict=False)]
-            ),
-        )
-        for start, strand, span in zip(starts, strands, spans, strict=False):
-            span.write(strand, start, logs)
-
-    def _logs(
-        self,
-        ids: NDArray[np.int64],
-        positions: NDArray[np.int64],
-        visible: NDArray[np.bool_],
-        scored: NDArray[np.int64],
-    ) -> Iterator[Logs]:
-        span = Span(self._embeddings[ids], positions, visible, scored)
-        return iter(log_softmax(self._context.append(span)))
+        for start, span in zip(starts, spans, strict=True):
+            span.show(visible[start : start + len(span.ids)], first + start)
+        embeddings = self._embeddings[ids]
+        read = Span(embeddings, np.array(positions), visible, np.array(scored))
+        logs = iter(log_softmax(self._context.append(read)))
+        for start, span in zip(starts, spans, strict=True):
+            span.write(first + start, logs)
 
 
-class _Branching:
-    """A text and, behind it, branches that do not see each other.
+class _Span:
+    """A text behind a strand and, behind the text, branches that do not see each other.
 
     Attributes:
         ids: of the text's words, then of the branches'.
-        places: of each in its own way through them.
-        visible: which of them each one sees.
-        scored: the text's last word, and all behind it.
+        positions: of each in its own way through them.
     """
 
-    def __init__(self, text: Sequence[int], branches: Branches) -> None:
-        self._text, self._branches = text, branches
-        self.ids = np.array([*text, *(word for branch in branches for word in branch)], np.int64)
-        self.places = np.arange(len(self.ids))
-        self.visible = np.tri(len(self.ids), dtype=np.bool_)
-        self.scored = self.places[len(text) - 1 :].copy()
-        start = len(text)
+    def __init__(self, strand: Strand, text: Sequence[int], branches: Branches) -> None:
+        self._strand, self.text, self._branches = strand, text, branches
+        first = strand.next_position
+        self.ids, self.positions = list(text), list(range(first, first + len(text)))
         for branch in branches:
-            self.visible[start:, len(text) : start] = False
-            self.places[start : start + len(branch)] = len(text) + np.arange(len(branch))
-            start += len(branch)
+            self.ids += branch
+            self.positions += range(first + len(text), first + len(text) + len(branch))
 
-    def write(self, strand: Strand, slot: int, logs: Iterator[Logs]) -> None:
-        """Write the text into a strand, and leave the branches ahead of it.
+    def show(self, visible: NDArray[np.bool_], slot: int) -> None:
+        """Let its words see the strand, what is before them in the text, and in their branch.
 
         Args:
-            strand: what the text was read behind.
-            slot: of the text's first word in the context.
-            logs: what follows each word that is scored.
+            visible: (its words, slots) of the context.
+            slot: of its first word.
         """
-        slots = count(slot)
-        strand.slots += [next(slots) for _ in self._text]
-        strand.next_position += len(self._text)
+        visible[:, self._strand.slots] = True
+        end = slot + len(self.ids)
+        visible[:, slot:end] = np.tri(len(self.ids), dtype=np.bool_) if len(self.ids) > 1 else True
+        behind = start = len(self.text)
+        for branch in self._branches:
+            visible[start:, slot + behind : slot + start] = False
+            start += len(branch)
+
+    def write(self, slot: int, logs: Iterator[Logs]) -> None:
+        """Write the text into the strand, and leave the branches ahead of it.
+
+        Args:
+            slot: of its first word.
+            logs: what follows the text, and each word of the branches.
+        """
+        strand, slots = self._strand, count(slot)
+        strand.slots += [next(slots) for _ in self.text]
+        strand.next_position += len(self.text)
         strand.next_logs = next(logs)
         strand.ahead = [
             [ReadWord(word, next(slots), next(logs)) for word in branch]
