@@ -1,6 +1,7 @@
 """Tell what exporting a recipe's model would take: files by precision, cache and memory.
 
 python export/plan_export.py training/recipes/8b.yaml --context 1024
+python export/plan_export.py training/recipes/nano.yaml --image 256x192 --questions 8
 python export/plan_export.py training/recipes/{nano,small,8b}.yaml --context 1024 --on-robots
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 from spatialllm_ros.deploy.bundle_export import ExportSettings
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
 from spatialllm_ros.deploy.export_plan import plan_export
+from spatialllm_ros.deploy.image_size import parse_image_size
 from spatialllm_ros.deploy.memory_tables import memory_tables
 from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.learning.recipe import load_recipe
@@ -23,17 +25,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('recipes', type=Path, nargs='+', metavar='RECIPE')
     parser.add_argument('--flavour', choices=list(FLAVOURS), default=ExportSettings.flavour)
-    parser.add_argument(
+    room = parser.add_mutually_exclusive_group()
+    room.add_argument(
         '--context', type=int, default=ExportSettings.context,
         help='room for the image and the questions asked at once, in tokens (default %(default)s)',
     )  # fmt: skip
+    room.add_argument(
+        '--questions', type=int, metavar='N',
+        help='make the context as long as the image and N questions on it need',
+    )  # fmt: skip
+    parser.add_argument('--image', metavar='WxH', help="size in pixels, if not the recipe's")
     parser.add_argument(
         '--on-robots', action='store_true',
         help='tables in Markdown of what the models take where they run',
     )  # fmt: skip
     args = parser.parse_args()
     try:
-        settings = ExportSettings(flavour=args.flavour, context=args.context)
+        settings = ExportSettings(
+            flavour=args.flavour,
+            context=args.context,
+            questions=args.questions,
+            image_size=parse_image_size(args.image) if args.image else None,
+        )
         plans = [plan_export(load_recipe(recipe), settings) for recipe in args.recipes]
     except SpatialLLMError as error:
         sys.exit(str(error))

@@ -14,9 +14,14 @@ import onnx
 import torch
 from onnx import TensorProto
 
-from spatialllm_ros.deploy.bundle_export import FILES, ExportSettings, vision_parts
-from spatialllm_ros.deploy.context_size import check_context
+from spatialllm_ros.deploy.bundle_export import (
+    FILES,
+    ExportSettings,
+    vision_parts,
+    with_context,
+)
 from spatialllm_ros.deploy.decoder_graph import decoder_graph, decoder_heads
+from spatialllm_ros.deploy.image_size import set_image_size
 from spatialllm_ros.deploy.weight_only import block_of, product_weights
 from spatialllm_ros.deploy.weight_storage import INSIDE_BYTES, Values, WeightStore
 from spatialllm_ros.geometry import CAMERA_FEATURES
@@ -81,13 +86,19 @@ class ExportPlan:
 def plan_export(recipe: Recipe, settings: ExportSettings) -> ExportPlan:
     """Build the recipe's model without weights, write its graph and count.
 
+    Args:
+        recipe: of the model.
+        settings: of the export; its vocabulary stays whole here, for there are no words yet.
+
     Raises:
-        ConfigError: the recipe's sizes make no model, or one that cannot be exported.
+        ConfigError: the recipe's sizes make no model, or one that cannot be exported so.
     """
     with torch.device('meta'):
         model = SpatialLLMForConditionalGeneration(planned_config(recipe)).eval()
+    if settings.image_size is not None:
+        set_image_size(model, settings.image_size)
+    settings = with_context(model.config, settings)
     config = model.config.text_config
-    check_context(model.config, settings.context)
     store = _SizesOnly()
     graph = decoder_graph(model.language_model, settings.flavour, settings.context, store)
     vision = _vision_values(model)

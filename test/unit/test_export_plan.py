@@ -29,6 +29,17 @@ def test_plan_of_nano_is_what_the_shipped_bundle_has():
     assert plan.cache_per_token == 4 * 2 * spec.layers * spec.kv_heads * spec.head_size
 
 
+def test_plan_of_another_image_and_room_counts_as_the_export_does():
+    """16 times 12 tokens of 16 pixels and 8 questions of 72 tokens behind the start."""
+    settings = replace(SETTINGS, image_size=(256, 192), questions=8)
+    plan = plan_export(load_recipe(RECIPES / 'nano.yaml'), settings)
+    assert plan.context == 1 + 16 * 12 + 8 * 72
+    own = plan_export(load_recipe(RECIPES / 'nano.yaml'), SETTINGS)
+    assert plan.files['vision.onnx'] == own.files['vision.onnx']
+    with pytest.raises(ConfigError, match='at most 195 tokens'):
+        plan_export(load_recipe(RECIPES / 'nano.yaml'), replace(settings, image_size=(512, 384)))
+
+
 def test_plan_of_eight_billion_counts_as_a_hand_does():
     plan = plan_export(load_recipe(RECIPES / '8b.yaml'), replace(SETTINGS, context=1024))
     layer = 4096 * (2 * 4096 + 2 * 1024) + 3 * 4096 * 14336
