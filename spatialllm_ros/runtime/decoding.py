@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count, zip_longest
+from itertools import accumulate, count, zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -124,28 +124,27 @@ class PrefixedContext:
         branches: Sequence[Branches],
     ) -> None:
         """Write a text into each strand, and read its branches behind it."""
-        spans = [
-            _Span(*own) for own in zip_longest(strands, texts, branches, fillvalue=())
-        ]
-        first, ids, positions, scored = self._context.length, [], [], []
-        starts = []
-        for span in spans:
-            starts.append(len(ids))
-            scored += range(len(ids) + len(span.text) - 1, len(ids) + len(span.ids))
-            ids += span.ids
-            positions += span.positions
-        visible = np.zeros((len(ids), first + len(ids)), np.bool_)
+        parts = [_Part(*own) for own in zip_longest(strands, texts, branches, fillvalue=())]
+        starts = list(accumulate((len(part.ids) for part in parts), initial=0))
+        first, new = self._context.length, starts.pop()
+        visible = np.zeros((new, first + new), np.bool_)
         visible[:, : self._prefix_length] = True
-        for start, span in zip(starts, spans, strict=True):
-            span.show(visible[start : start + len(span.ids)], first + start)
-        embeddings = self._embeddings[ids]
-        read = Span(embeddings, np.array(positions), visible, np.array(scored))
-        logs = iter(log_softmax(self._context.append(read)))
-        for start, span in zip(starts, spans, strict=True):
-            span.write(first + start, logs)
+        for start, part in zip(starts, parts, strict=True):
+            part.show(visible[start : start + len(part.ids)], first + start)
+        ids = [word for part in parts for word in part.ids]
+        positions = [place for part in parts for place in part.positions]
+        scored = [
+            row
+            for start, part in zip(starts, parts, strict=True)
+            for row in range(start + len(part.text) - 1, start + len(part.ids))
+        ]
+        span = Span(self._embeddings[ids], np.array(positions), visible, np.array(scored))
+        logs = iter(log_softmax(self._context.append(span)))
+        for start, part in zip(starts, parts, strict=True):
+            part.write(first + start, logs)
 
 
-class _Span:
+class _Part:
     """A text behind a strand and, behind the text, branches that do not see each other.
 
     Attributes:
@@ -169,8 +168,7 @@ class _Span:
             slot: of its first word.
         """
         visible[:, self._strand.slots] = True
-        end = slot + len(self.ids)
-        visible[:, slot:end] = np.tri(len(self.ids), dtype=np.bool_) if len(self.ids) > 1 else True
+        visible[:, slot : slot + len(self.ids)] = np.tri(len(self.ids), dtype=np.bool_)
         behind = start = len(self.text)
         for branch in self._branches:
             visible[start:, slot + behind : slot + start] = False
