@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, count, zip_longest
+from itertools import accumulate, chain, count, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -124,7 +124,8 @@ class PrefixedContext:
         branches: Sequence[Branches],
     ) -> None:
         """Write a text into each strand, and read its branches behind it."""
-        parts = [_Part(*own) for own in zip_longest(strands, texts, branches, fillvalue=())]
+        behind = chain(branches, repeat(()))
+        parts = [_Part(*own) for own in zip(strands, texts, behind, strict=False)]
         starts = list(accumulate((len(part.ids) for part in parts), initial=0))
         first, new = self._context.length, starts.pop()
         visible = np.zeros((new, first + new), np.bool_)
