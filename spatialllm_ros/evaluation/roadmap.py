@@ -1,8 +1,8 @@
 """The roadmap study: the paper's 3D-informed steps, one after the other, at nano scale.
 
 Each row adds one step to the row before and trains with the same budget: data, training, encoder,
-mixture of encoders. Rows of a seed run one after the other and share an encoder where they would
-train the same one; seeds run side by side.
+mixture of encoders. Rows run one after the other and share an encoder where they would train the
+same one; seeds run side by side.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,8 @@ class Study:
 
 
 def run_study(study: Study) -> list[RowScore]:
-    """Train and score every row with every seed, one process for each seed."""
-    jobs = [(study, seed) for seed in study.seeds]
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(len(jobs), mp_context=context) as pool:
-        return [score for scores in pool.map(_run_seed, jobs) for score in scores]
+    """Train and score row after row, with all seeds side by side."""
+    return [score for row in ROWS for score in _run_side_by_side(study, row)]
 
 
 def row_recipe(base: Recipe, row: RoadmapRow, seed: int) -> Recipe:
@@ -120,13 +118,15 @@ def row_recipe(base: Recipe, row: RoadmapRow, seed: int) -> Recipe:
     return replace(base, name=row.name, seed=seed, model=model, stages=stages)
 
 
-def _run_seed(job: tuple[Study, int]) -> list[RowScore]:
-    study, seed = job
-    torch.set_num_threads(1)
-    return [_run_row(study, row, seed) for row in ROWS]
+def _run_side_by_side(study: Study, row: RoadmapRow) -> list[RowScore]:
+    """Run a row in new processes: compiled layers keep alive what they were compiled for."""
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(len(study.seeds), context) as pool:
+        return list(pool.map(partial(_run_row, study, row), study.seeds))
 
 
 def _run_row(study: Study, row: RoadmapRow, seed: int) -> RowScore:
+    torch.set_num_threads(1)
     folder = study.folder / f'seed-{seed}' / f'row-{ROWS.index(row)}'
     path = folder / 'score.json'
     if path.exists():
