@@ -13,6 +13,7 @@ from spatialllm_ros.deploy.tensorrt_graphs import Graph
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.runtime.bundle import Manifest
 from spatialllm_ros.runtime.engines.tensorrt_identity import Shapes
+from spatialllm_ros.runtime.guessing import MOST_READ
 
 Range = tuple[int, int, int]
 """The least, the usual and the greatest."""
@@ -29,7 +30,8 @@ class SpanLimits:
     Attributes:
         prefill: of an image prefix or of all questions that are read together; 0 for as many as
             the context holds.
-        questions: answered together, one word each; the node's ``max_batch`` may not be greater.
+        questions: answered together, a word each with guesses behind it; the node's
+            ``max_batch`` may not be greater.
     """
 
     prefill: int = 0
@@ -73,6 +75,7 @@ def decoder_ranges(manifest: Manifest, limits: SpanLimits) -> dict[str, dict[str
                 'a larger --context'
             )
     usual = min(prefix + QUESTION_TOKENS, longest)
+    words = min(MOST_READ * limits.questions, context)
     return {
         'prefill': {
             'batch': ONE_ROW,
@@ -83,8 +86,8 @@ def decoder_ranges(manifest: Manifest, limits: SpanLimits) -> dict[str, dict[str
         },
         'decode': {
             'batch': ONE_ROW,
-            'sequence': (1, 1, limits.questions),
-            'scored': (1, 1, limits.questions),
+            'sequence': (1, 1, words),
+            'scored': (1, 1, words),
             'past': (0, prefix, context - 1),
             'total': (1, prefix + 1, context),
         },

@@ -19,6 +19,8 @@ from spatialllm_ros.runtime.tokenizer import Tokenizer
 
 WAYS = 2
 """How many guesses at most: a question that is answered by a name mostly has two to choose."""
+MOST_READ = 1 + WAYS
+"""Words of one question in a pass; where a form's words are several tokens, they may be more."""
 
 
 def ways_on(question: Sequence[int], words: Sequence[int], tokenizer: Tokenizer) -> Branches:
@@ -36,4 +38,4 @@ def ways_on(question: Sequence[int], words: Sequence[int], tokenizer: Tokenizer)
     # Answers name objects as the question does: behind "red" there may come "car".
     pairs = pairwise(question[:-1])
     behind = dict.fromkeys(after for before, after in pairs if before == words[-1])
-    return [[word] for word in behind if tokenizer.decode([word]).isalpha()][:WAYS]
+    return [[word] for word in behind if tokenizer.decode([word]).strip().isalpha()][:WAYS]

@@ -40,10 +40,10 @@ def test_shapes_of_the_shipped_graphs():
     }}  # fmt: skip
     spans = profile_shapes(decoder, BUNDLE.manifest)
     assert list(spans) == ['prefill', 'decode']
-    # The start mark, 108 image tokens and 16 words are usual; 8 questions of a word each.
+    # The start mark, 108 image tokens and 16 words are usual; 8 questions of a word, 2 guesses.
     assert spans['prefill']['mask'] == ((1, 1, 1, 384), (1, 1, 125, 384), (1, 1, 384, 384))
-    assert spans['decode']['inputs_embeds'] == ((1, 1, 192), (1, 1, 192), (1, 8, 192))
-    assert spans['decode']['logit_indices'] == ((1, 1), (1, 1), (1, 8))
+    assert spans['decode']['inputs_embeds'] == ((1, 1, 192), (1, 1, 192), (1, 24, 192))
+    assert spans['decode']['logit_indices'] == ((1, 1), (1, 1), (1, 24))
     assert spans['decode']['past_v5'] == ((1, 4, 384, 64),) * 3
 
 
