@@ -12,9 +12,8 @@ from pathlib import Path
 
 from spatialllm_ros.deploy.bundle_export import ExportSettings
 from spatialllm_ros.deploy.checkpoint import export_checkpoint
-from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
-from spatialllm_ros.deploy.image_size import parse_image_size
 from spatialllm_ros.deploy.needed_words import needed_words
+from spatialllm_ros.deploy.size_options import add_size_options, size_settings
 from spatialllm_ros.errors import SpatialLLMError
 
 
@@ -23,18 +22,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('checkpoint', type=Path, help='folder with config.json and safetensors')
     parser.add_argument('--out', type=Path, required=True, help='folder of the bundle')
-    parser.add_argument('--flavour', choices=list(FLAVOURS), default=ExportSettings.flavour)
     parser.add_argument('--name', help="the bundle's name (default: its folder's)")
-    room = parser.add_mutually_exclusive_group()
-    room.add_argument(
-        '--context', type=int, default=ExportSettings.context,
-        help='room for the image and the questions asked at once, in tokens (default %(default)s)',
-    )  # fmt: skip
-    room.add_argument(
-        '--questions', type=int, metavar='N',
-        help='make the context as long as the image and N questions on it need',
-    )  # fmt: skip
-    parser.add_argument('--image', metavar='WxH', help="size in pixels, if not the checkpoint's")
+    add_size_options(parser)
     parser.add_argument(
         '--vocabulary', metavar='FILE|used',
         help="keep only what the words of a text file, or the project's own questions, need",
@@ -47,10 +36,7 @@ def main() -> None:
     try:
         settings = ExportSettings(
             name=args.name or args.out.resolve().name,
-            flavour=args.flavour,
-            context=args.context,
-            questions=args.questions,
-            image_size=parse_image_size(args.image) if args.image else None,
+            **size_settings(args),
             words=needed_words(args.vocabulary) if args.vocabulary else None,
             training=dict(args.training_note),
         )

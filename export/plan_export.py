@@ -12,10 +12,9 @@ import sys
 from pathlib import Path
 
 from spatialllm_ros.deploy.bundle_export import ExportSettings
-from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
 from spatialllm_ros.deploy.export_plan import plan_export
-from spatialllm_ros.deploy.image_size import parse_image_size
 from spatialllm_ros.deploy.memory_tables import memory_tables
+from spatialllm_ros.deploy.size_options import add_size_options, size_settings
 from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.learning.recipe import load_recipe
 
@@ -24,29 +23,14 @@ def main() -> None:
     """Parse the command line, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('recipes', type=Path, nargs='+', metavar='RECIPE')
-    parser.add_argument('--flavour', choices=list(FLAVOURS), default=ExportSettings.flavour)
-    room = parser.add_mutually_exclusive_group()
-    room.add_argument(
-        '--context', type=int, default=ExportSettings.context,
-        help='room for the image and the questions asked at once, in tokens (default %(default)s)',
-    )  # fmt: skip
-    room.add_argument(
-        '--questions', type=int, metavar='N',
-        help='make the context as long as the image and N questions on it need',
-    )  # fmt: skip
-    parser.add_argument('--image', metavar='WxH', help="size in pixels, if not the recipe's")
+    add_size_options(parser)
     parser.add_argument(
         '--on-robots', action='store_true',
         help='tables in Markdown of what the models take where they run',
     )  # fmt: skip
     args = parser.parse_args()
     try:
-        settings = ExportSettings(
-            flavour=args.flavour,
-            context=args.context,
-            questions=args.questions,
-            image_size=parse_image_size(args.image) if args.image else None,
-        )
+        settings = ExportSettings(**size_settings(args))
         plans = [plan_export(load_recipe(recipe), settings) for recipe in args.recipes]
     except SpatialLLMError as error:
         sys.exit(str(error))

@@ -98,7 +98,7 @@ class AnswerWriter:
     @property
     def guesses(self) -> Branches:
         """What may come behind the last word, for the decoder to read with it."""
-        return ways_on(self._prompt.question, self._words, self._tokenizer)
+        return ways_on(self._prompt.question, self._words, self._text, self._tokenizer)
 
     def advance(self) -> None:
         """Write the likeliest next words, as far as the decoder has read, or end the answer."""

@@ -23,15 +23,17 @@ MOST_READ = 1 + WAYS
 """Words of one question in a pass; where a form's words are several tokens, they may be more."""
 
 
-def ways_on(question: Sequence[int], words: Sequence[int], tokenizer: Tokenizer) -> Branches:
+def ways_on(
+    question: Sequence[int], words: Sequence[int], text: str, tokenizer: Tokenizer
+) -> Branches:
     """Return guesses at what stands behind an answer so far, each of a word or more.
 
     Args:
         question: from its first word to ``<answer>``.
         words: of the answer, at least one.
+        text: what they say.
         tokenizer: of both.
     """
-    text = tokenizer.decode(words)
     if form := likely_next(text):
         ids = tokenizer.encode(f'{text} {form}')
         return [ids[len(words) :]] if ids[: len(words)] == list(words) else []

@@ -38,6 +38,6 @@ def tokenizer():
 )
 def test_forms_go_on_and_names_are_those_of_the_question(tokenizer, question, answer, expected):
     asked = [*tokenizer.encode(question), load_bundle(Path('models/nano')).manifest.tokens.answer]
-    ways = ways_on(asked, tokenizer.encode(answer), tokenizer)
+    ways = ways_on(asked, tokenizer.encode(answer), answer, tokenizer)
     assert [tokenizer.decode(way) for way in ways] == expected
     assert 1 + sum(map(len, ways)) <= MOST_READ

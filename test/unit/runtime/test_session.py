@@ -246,7 +246,7 @@ def test_no_answer_depends_on_guesses(text_session, frame, words, passes, monkey
     """Whatever is guessed; an answer goes on behind a wrong guess as if nobody had made it."""
     rng = np.random.default_rng(seed)
 
-    def wild(_question, written, _tokenizer):
+    def wild(*_):
         lengths = rng.integers(4, size=rng.integers(3))
         return [rng.integers(5, len(words), length).tolist() for length in lengths]
 
