@@ -250,7 +250,8 @@ def test_a_fake_gpu_computes_what_the_graphs_do(load, exported, flavour, is_alia
 def test_words_run_in_the_decode_profile_and_more_in_prefill(load):
     engine, api = load()
     context = engine.new_context()
-    for count in (9, 1, QUESTIONS, QUESTIONS + 1):
+    words = 3 * QUESTIONS  # of each question the next word and two guesses
+    for count in (words + 1, 1, words, words + 1):
         context.append(causal(context.length, count))
     assert api.ran == [0, 1, 1, 0]
 
