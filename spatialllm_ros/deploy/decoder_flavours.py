@@ -41,16 +41,16 @@ class Flavour(Protocol):
     def rms_norm(self, graph: GraphBuilder, x: str, weight: str, epsilon: float) -> str:
         """Normalise the last dimension."""
 
-    def rotate(self, graph: GraphBuilder, x: str, name: str) -> str:
-        """Turn (B, heads, S, E) by ``position_ids``."""
+    def rotate(self, graph: GraphBuilder, x: str, positions: str, name: str) -> str:
+        """Turn (B, heads, S, E) by the angles of its positions (B, S)."""
 
     def remember(self, graph: GraphBuilder, past: str, new: str, present: str) -> str:
         """Put new keys or values (B, K, S, E) into the cache."""
 
     def attend(
-        self, graph: GraphBuilder, qkv: tuple[str, str, str], heads: Heads, name: str
+        self, graph: GraphBuilder, qkv: tuple[str, str, str], mask: str, heads: Heads, name: str
     ) -> str:
-        """Return (B, H, S, E) for queries (B, H, S, E) and what ``mask`` shows of the cache."""
+        """Return (B, H, S, E) for queries (B, H, S, E) and what a mask shows of the cache."""
 
 
 class Static24:
@@ -63,19 +63,19 @@ class Static24:
         """Use the operator."""
         return graph.node('RMSNormalization', [x, weight], f'{weight}.out', epsilon=epsilon)
 
-    def rotate(self, graph: GraphBuilder, x: str, name: str) -> str:
+    def rotate(self, graph: GraphBuilder, x: str, positions: str, name: str) -> str:
         """Use the operator, which looks the angles up itself."""
-        return graph.node('RotaryEmbedding', [x, 'rope_cos', 'rope_sin', 'position_ids'], name)
+        return graph.node('RotaryEmbedding', [x, 'rope_cos', 'rope_sin', positions], name)
 
     def remember(self, graph: GraphBuilder, past: str, new: str, present: str) -> str:
         """Scatter at each row's write index."""
         return graph.node('TensorScatter', [past, new, 'write_indices'], present, axis=2)
 
     def attend(
-        self, graph: GraphBuilder, qkv: tuple[str, str, str], heads: Heads, name: str
+        self, graph: GraphBuilder, qkv: tuple[str, str, str], mask: str, heads: Heads, name: str
     ) -> str:
         """Use the operator, which groups query heads itself."""
-        return graph.node('Attention', [*qkv, 'mask'], name, scale=heads.scale)
+        return graph.node('Attention', [*qkv, mask], name, scale=heads.scale)
 
 
 class Concat18:
@@ -96,9 +96,9 @@ class Concat18:
         unit = graph.node('Div', [x, root], f'{weight}.unit')
         return graph.node('Mul', [unit, weight], f'{weight}.out')
 
-    def rotate(self, graph: GraphBuilder, x: str, name: str) -> str:
+    def rotate(self, graph: GraphBuilder, x: str, positions: str, name: str) -> str:
         """Turn the first half of each head against the second."""
-        cos, sin = self._angles(graph, 'rope_cos'), self._angles(graph, 'rope_sin')
+        cos, sin = (self._angles(graph, table, positions) for table in ('rope_cos', 'rope_sin'))
         a, b = graph.nodes('Split', [x], [f'{name}.a', f'{name}.b'], axis=-1, num_outputs=2)
         a_cos, a_sin, b_cos, b_sin = (
             graph.node('Mul', [half, table], f'{name}.{label}')
@@ -115,7 +115,7 @@ class Concat18:
         return graph.node('Concat', [past, new], present, axis=2)
 
     def attend(
-        self, graph: GraphBuilder, qkv: tuple[str, str, str], heads: Heads, name: str
+        self, graph: GraphBuilder, qkv: tuple[str, str, str], mask: str, heads: Heads, name: str
     ) -> str:
         """Give each key head its group of query heads, then softmax over what the mask shows."""
         groups = heads.queries // heads.keys
@@ -127,25 +127,25 @@ class Concat18:
         raw = graph.node('MatMul', [queries, keys], f'{name}.raw')
         factor = graph.weight('attention_scale', np.array(heads.scale, np.float32))
         scaled = graph.node('Mul', [raw, factor], f'{name}.scaled')
-        scores = graph.node('Add', [scaled, self._bias(graph)], f'{name}.scores')
+        scores = graph.node('Add', [scaled, self._bias(graph, mask)], f'{name}.scores')
         shares = graph.node('Softmax', [scores], f'{name}.shares', axis=-1)
         mixed = graph.node('MatMul', [shares, values], f'{name}.mixed')
         joined = graph.integers(0, heads.queries, -1, heads.size)
         return graph.node('Reshape', [mixed, joined], name)
 
-    def _angles(self, graph: GraphBuilder, table: str) -> str:
+    def _angles(self, graph: GraphBuilder, table: str, positions: str) -> str:
         """Return the (B, 1, S, E / 2) entries of a table, looked up once for all layers."""
-        name = f'{table}.at_positions'
+        name = f'{table}.at_{positions}'
         if not graph.has(name):
-            rows = graph.node('Gather', [table, 'position_ids'], f'{table}.rows', axis=0)
+            rows = graph.node('Gather', [table, positions], f'{name}.rows', axis=0)
             graph.node('Unsqueeze', [rows, graph.integers(1)], name)
         return name
 
-    def _bias(self, graph: GraphBuilder) -> str:
+    def _bias(self, graph: GraphBuilder, mask: str) -> str:
         """Return (B, 1, 1, S, P + S): zero where the mask shows, made once for all layers."""
-        name = 'mask.bias'
+        name = f'{mask}.bias'
         if not graph.has(name):
-            shown = graph.node('Unsqueeze', ['mask', graph.integers(1)], 'mask.grouped')
+            shown = graph.node('Unsqueeze', [mask, graph.integers(1)], f'{mask}.grouped')
             zero = graph.weight('zero', np.array(0, np.float32))
             hidden = graph.weight('hidden_score', np.array(HIDDEN_SCORE, np.float32))
             graph.node('Where', [shown, zero, hidden], name)

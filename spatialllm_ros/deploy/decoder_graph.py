@@ -16,7 +16,7 @@ Notation: B rows, S new positions, N scored ones, D hidden size, E head size.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import onnx
 import torch
@@ -80,6 +80,14 @@ def decoder_positions(config: Any, context: int) -> int:
     return min(context, int(config.max_position_embeddings))
 
 
+class _Asking(NamedTuple):
+    """The positions that look at the cache: names of their states, places and mask."""
+
+    x: str
+    positions: str
+    mask: str
+
+
 class _DecoderWriter:
     """Writes one graph, part by part."""
 
@@ -120,9 +128,10 @@ class _DecoderWriter:
 
     def _layer(self, layer: Any, name: str, index: int, x: str) -> str:
         normed = self._norm(layer.input_layernorm, f'{name}.input_norm', x)
-        mixed = self._attention(layer.self_attn, f'{name}.attention', index, normed)
+        asking = _Asking(normed, 'position_ids', 'mask')
         if index == self.config.num_hidden_layers - 1:  # nothing reads the others any more
-            x, mixed = self._scored(x, 'scored'), self._scored(mixed, f'{name}.attention.scored')
+            x, asking = self._scored(x, 'scored'), self._to_score(normed)
+        mixed = self._attention(layer.self_attn, f'{name}.attention', index, normed, asking)
         attended = self._linear((layer.self_attn.o_proj,), f'{name}.attention.o', mixed)
         x = self.graph.node('Add', [x, attended], f'{name}.middle')
         normed = self._norm(layer.post_attention_layernorm, f'{name}.middle_norm', x)
@@ -130,32 +139,56 @@ class _DecoderWriter:
             'Add', [x, self._mlp(layer.mlp, f'{name}.mlp', normed)], f'{name}.out'
         )
 
-    def _attention(self, attention: Any, name: str, index: int, x: str) -> str:
-        """Return what the heads have mixed (B, S, H * E); keep keys and values."""
+    def _to_score(self, x: str) -> _Asking:
+        graph = self.graph
+        heads = graph.integers(1)
+        rows = graph.node('Squeeze', ['mask', heads], 'mask.rows')
+        mask = graph.node(
+            'Unsqueeze', [self._scored(rows, 'mask.scored_rows'), heads], 'mask.scored'
+        )
+        return _Asking(
+            self._scored(x, 'scored.normed'),
+            self._scored('position_ids', 'scored.positions'),
+            mask,
+        )
+
+    def _attention(self, attention: Any, name: str, index: int, x: str, asking: _Asking) -> str:
+        """Return what the heads mix for who asks (B, N, H * E); keep keys and values."""
         graph, heads = self.graph, self.heads
-        projections = (attention.q_proj, attention.k_proj, attention.v_proj)
-        joined = self._linear(projections, f'{name}.qkv', x)
-        q, k, v = self._per_head(joined, name)
+        q, k, v = self._projected(attention, name, x, asking.x)
         q = self._head_norm(attention, f'{name}.q', q)
         k = self._head_norm(attention, f'{name}.k', k)
-        q = self.flavour.rotate(graph, q, f'{name}.q_turned')
-        k = self.flavour.rotate(graph, k, f'{name}.k_turned')
-        keys, values = self._cache(index, 'k', k), self._cache(index, 'v', v)
-        mixed = self.flavour.attend(graph, (q, keys, values), heads, f'{name}.mixed')
+        q = self.flavour.rotate(graph, q, asking.positions, f'{name}.q_turned')
+        k = self.flavour.rotate(graph, k, 'position_ids', f'{name}.k_turned')
+        seen = q, self._cache(index, 'k', k), self._cache(index, 'v', v)
+        mixed = self.flavour.attend(graph, seen, asking.mask, heads, f'{name}.mixed')
         turned = graph.node('Transpose', [mixed], f'{name}.turned', perm=(0, 2, 1, 3))
         together = graph.integers(0, 0, heads.queries * heads.size)
         return graph.node('Reshape', [turned, together], f'{name}.together')
 
-    def _per_head(self, joined: str, name: str) -> list[str]:
-        """Return queries, keys and values (B, heads, S, E) of (B, S, all heads * E).
+    def _projected(self, attention: Any, name: str, x: str, asking: str) -> list[str]:
+        """Return queries of ``asking``, and keys and values of ``x``."""
+        q, *kv = attention.q_proj, attention.k_proj, attention.v_proj
+        if x == asking:
+            return self._per_head(self._linear((q, *kv), f'{name}.qkv', x), name, 'qkv')
+        return [
+            *self._per_head(self._linear((q,), f'{name}.q', asking), name, 'q'),
+            *self._per_head(self._linear(tuple(kv), f'{name}.kv', x), name, 'kv'),
+        ]
+
+    def _per_head(self, joined: str, name: str, labels: str) -> list[str]:
+        """Return (B, heads, S, E) for each letter of ``labels`` of (B, S, all heads * E).
 
         They are turned together and parted then, for small nodes take time by their number.
         """
-        graph, counts = self.graph, (self.heads.queries, self.heads.keys, self.heads.keys)
+        graph = self.graph
+        counts = [self.heads.queries if label == 'q' else self.heads.keys for label in labels]
         shape = graph.integers(0, 0, sum(counts), self.heads.size)
-        rows = graph.node('Reshape', [joined, shape], f'{name}.rows')
-        turned = graph.node('Transpose', [rows], f'{name}.heads', perm=(0, 2, 1, 3))
-        parts = [f'{name}.{label}' for label in 'qkv']
+        rows = graph.node('Reshape', [joined, shape], f'{name}.{labels}.rows')
+        turned = graph.node('Transpose', [rows], f'{name}.{labels}.heads', perm=(0, 2, 1, 3))
+        if len(labels) == 1:
+            return [turned]
+        parts = [f'{name}.{label}.heads' for label in labels]
         return graph.nodes('Split', [turned, graph.integers(*counts)], parts, axis=1)
 
     def _head_norm(self, attention: Any, name: str, x: str) -> str:

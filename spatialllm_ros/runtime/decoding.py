@@ -1,7 +1,8 @@
 """Several questions in one decoder context: each sees the image prefix and itself alone.
 
 A question and its closed answers are read in one pass: the options stand behind the question,
-each at the positions it would have as the answer, and do not see each other. Further words of all
+each at the positions it would have as the answer, and do not see each other. Words that several
+questions begin with are read once, for the same is before them in each. Further words of all
 unfinished questions are then computed together: one of each and, as options are, guesses at what
 comes behind it.
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate, chain, count, repeat
 from typing import NamedTuple
 
@@ -24,6 +26,8 @@ from spatialllm_ros.runtime.prompt import Prompt
 Logs = NDArray[np.float64]
 Branches = Sequence[Sequence[int]]
 """Ways to go on behind a text."""
+Beginnings = dict[int, tuple[int, 'Beginnings']]
+"""First words of texts, each with its slot and what comes behind it."""
 
 
 class ReadWord(NamedTuple):
@@ -95,9 +99,15 @@ class PrefixedContext:
             EngineError: they do not fit together, or the engine failed.
         """
         self._context.rewind(self._prefix_length)
-        strands = [Strand(prompt, next_position=self._prefix_length) for prompt in prompts]
+        strands, texts, free = [], [], self._prefix_length
         options = [[option[:-1] for option in prompt.options] for prompt in prompts]
-        self._append(strands, [prompt.question for prompt in prompts], options)
+        beginnings: Beginnings = {}
+        for prompt, ways in zip(prompts, options, strict=True):
+            slots = _known(prompt.question, beginnings, free)
+            strands.append(Strand(prompt, slots, self._prefix_length + len(slots)))
+            texts.append(prompt.question[len(slots) :])
+            free += len(texts[-1]) + sum(map(len, ways))
+        self._append(strands, texts, options)
         for strand in strands:
             strand.option_logs = _option_logs(strand)
         return strands
@@ -169,7 +179,7 @@ class _Part:
             slot: of its first word.
         """
         visible[:, self._strand.slots] = True
-        visible[:, slot : slot + len(self.ids)] = np.tri(len(self.ids), dtype=np.bool_)
+        visible[:, slot : slot + len(self.ids)] = _up_to_itself(len(self.ids))
         behind = start = len(self.text)
         for branch in self._branches:
             visible[start:, slot + behind : slot + start] = False
@@ -190,6 +200,31 @@ class _Part:
             [ReadWord(word, next(slots), next(logs)) for word in branch]
             for branch in self._branches
         ]
+
+
+@lru_cache
+def _up_to_itself(count: int) -> NDArray[np.bool_]:
+    """Return what each of so many positions sees of them: (count, count)."""
+    return np.tri(count, dtype=np.bool_)
+
+
+def _known(question: Sequence[int], beginnings: Beginnings, free: int) -> list[int]:
+    """Return the slots of first words that are read already, and add the question's others.
+
+    Args:
+        question: its last word, behind which the answer comes, stays its own.
+        beginnings: of the questions before.
+        free: the slot of the first word that is not read yet.
+    """
+    known: list[int] = []
+    slots = count(free)
+    for word in question[:-1]:
+        if word in beginnings:
+            known.append(beginnings[word][0])
+        else:
+            beginnings[word] = next(slots), {}
+        beginnings = beginnings[word][1]
+    return known
 
 
 def _option_logs(strand: Strand) -> tuple[float, ...]:

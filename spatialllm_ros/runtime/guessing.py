@@ -36,7 +36,7 @@ def ways_on(
     """
     if form := likely_next(text):
         ids = tokenizer.encode(f'{text} {form}')
-        return [ids[len(words) :]] if ids[: len(words)] == list(words) else []
+        return [ids[len(words) :]] if ids[: len(words)] == tuple(words) else []
     # Answers name objects as the question does: behind "red" there may come "car".
     pairs = pairwise(question[:-1])
     behind = dict.fromkeys(after for before, after in pairs if before == words[-1])

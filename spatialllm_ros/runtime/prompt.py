@@ -103,7 +103,7 @@ class PromptBuilder:
             raise QuestionError(
                 f'expected a {what} in words that the model knows, found {words[:40]!r}'
             )
-        return tuple(ids)
+        return ids
 
     def _check_options(self, options: Sequence[str], ids: Sequence[tuple[int, ...]]) -> None:
         limit = self._limits.options

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import tokenizers
 
 from spatialllm_ros.errors import BundleError
 from spatialllm_ros.runtime.bundle import REMEDY
+
+KEPT_TEXTS = 1024
+"""How many texts' ids are kept: the same questions come again with each frame."""
 
 
 class Tokenizer:
@@ -26,16 +30,20 @@ class Tokenizer:
             raise BundleError(f'{path}: expected a tokenizer, found {error}; {REMEDY}') from error
         # What a caller writes is text, "<image>" and "</s>" too.
         self._tokenizer.encode_special_tokens = True
+        self._kept = lru_cache(KEPT_TEXTS)(self._ids)
 
     @property
     def size(self) -> int:
         """How many ids there are."""
         return int(self._tokenizer.get_vocab_size())
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str) -> tuple[int, ...]:
         """Return the ids of a text, without special tokens."""
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        return self._kept(text)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, special tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def _ids(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)

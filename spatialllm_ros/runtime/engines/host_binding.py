@@ -26,16 +26,15 @@ class HostBinding:
         self._session, self._vocabulary = session, vocabulary
         self._binding = session.io_binding()
         self._arrays: dict[str, NDArray[Any]] = {}
+        self._cache: Mapping[str, Floats] = {}
 
     def hold_cache(self, arrays: Mapping[str, Floats]) -> None:
-        """Bind a cache's arrays, each as input and output."""
-        for name, array in arrays.items():
-            value = ort.OrtValue.ortvalue_from_numpy(array)
-            self._binding.bind_ortvalue_input(f'past_{name}', value)
-            self._binding.bind_ortvalue_output(f'present_{name}', value)
+        """Let the next run bind a cache's arrays, each as input and output."""
+        self._cache = arrays
 
     def run(self, inputs: Inputs) -> Floats:
         """Compute behind the cache and return the logits (N, V)."""
+        self._bind_cache()
         for name, values in inputs.items():
             self._array(name, values.shape, values.dtype)[...] = values
         shape = (*inputs['logit_indices'].shape, self._vocabulary)
@@ -43,6 +42,13 @@ class HostBinding:
         self._session.run_with_iobinding(self._binding)
         found: Floats = logits[0].copy()
         return found
+
+    def _bind_cache(self) -> None:
+        for name, array in self._cache.items():
+            value = ort.OrtValue.ortvalue_from_numpy(array)
+            self._binding.bind_ortvalue_input(f'past_{name}', value)
+            self._binding.bind_ortvalue_output(f'present_{name}', value)
+        self._cache = {}
 
     def _array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return the array that is bound, if it has the shape, or else bind a new one."""
