@@ -120,24 +120,28 @@ def row_recipe(base: Recipe, row: RoadmapRow, seed: int) -> Recipe:
 
 def _run_side_by_side(study: Study, row: RoadmapRow) -> list[RowScore]:
     """Run a row in new processes: compiled layers keep alive what they were compiled for."""
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(len(study.seeds), context) as pool:
-        return list(pool.map(partial(_run_row, study, row), study.seeds))
+    paths = {seed: _folder(study, row, seed) / 'score.json' for seed in study.seeds}
+    if missing := [seed for seed, path in paths.items() if not path.exists()]:
+        context = multiprocessing.get_context('spawn')
+        with ProcessPoolExecutor(len(missing), context) as pool:
+            list(pool.map(partial(_run_row, study, row), missing))
+    return [RowScore(**json.loads(path.read_text())) for path in paths.values()]
 
 
-def _run_row(study: Study, row: RoadmapRow, seed: int) -> RowScore:
+def _folder(study: Study, row: RoadmapRow, seed: int) -> Path:
+    return study.folder / f'seed-{seed}' / f'row-{ROWS.index(row)}'
+
+
+def _run_row(study: Study, row: RoadmapRow, seed: int) -> None:
+    """Train a row and write its score."""
     torch.set_num_threads(1)
-    folder = study.folder / f'seed-{seed}' / f'row-{ROWS.index(row)}'
-    path = folder / 'score.json'
-    if path.exists():
-        return RowScore(**json.loads(path.read_text()))
+    folder = _folder(study, row, seed)
     _share_encoder(folder, row)
     run_recipe(row_recipe(study.recipe, row, seed), folder)
     with as_bundle(folder / 'model') as bundle:
         seen, unseen = ask_held_out(bundle, study.worlds, always_chooses=True)
     score = row_score(row.name, seed, seen, unseen)
-    path.write_text(json.dumps(asdict(score), indent=1) + '\n')
-    return score
+    (folder / 'score.json').write_text(json.dumps(asdict(score), indent=1) + '\n')
 
 
 def _share_encoder(folder: Path, row: RoadmapRow) -> None:
