@@ -140,6 +140,7 @@ class _DecoderWriter:
         )
 
     def _to_score(self, x: str) -> _Asking:
+        """Return the positions to score, with their states out of ``x``."""
         graph = self.graph
         heads = graph.integers(1)
         rows = graph.node('Squeeze', ['mask', heads], 'mask.rows')

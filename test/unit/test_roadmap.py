@@ -1,11 +1,22 @@
 """The roadmap study: what each row changes, and its means, by hand."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from spatialllm_ros.evaluation.roadmap import FLAT_TYPES, ROWS, RowScore, row_recipe, row_score
+from spatialllm_ros.evaluation import roadmap
+from spatialllm_ros.evaluation.held_out import HeldOutWorlds
+from spatialllm_ros.evaluation.roadmap import (
+    FLAT_TYPES,
+    ROWS,
+    RowScore,
+    Study,
+    row_recipe,
+    row_score,
+    run_study,
+)
 from spatialllm_ros.evaluation.roadmap_report import roadmap_table
 from spatialllm_ros.evaluation.scoring import TWELVE, Judged
 from spatialllm_ros.learning.recipe import load_recipe
@@ -50,6 +61,18 @@ def test_means_are_over_types_and_not_over_questions():
     assert score.families['2D control'] == 0
     assert score.families['spatial reasoning'] == 1
     assert score.families['distance'] == pytest.approx((4 + 0.25) / 5)
+
+
+def test_rows_that_have_a_score_start_no_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(roadmap, 'ProcessPoolExecutor', None)
+    scores = []
+    for index, row in enumerate(ROWS):
+        for seed in (3, 5):
+            scores.append(RowScore(row.name, seed, index / 8, 0.5, {'distance': 0.25}))
+            folder = tmp_path / f'seed-{seed}' / f'row-{index}'
+            folder.mkdir(parents=True)
+            (folder / 'score.json').write_text(json.dumps(asdict(scores[-1])))
+    assert run_study(Study(RECIPE, tmp_path, (3, 5), HeldOutWorlds())) == scores
 
 
 def test_the_table_holds_means_spreads_and_steps():
