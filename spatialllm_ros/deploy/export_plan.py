@@ -22,7 +22,8 @@ from spatialllm_ros.deploy.bundle_export import (
 )
 from spatialllm_ros.deploy.decoder_graph import decoder_graph, decoder_heads
 from spatialllm_ros.deploy.image_size import set_image_size
-from spatialllm_ros.deploy.weight_only import block_of, product_weights
+from spatialllm_ros.deploy.products import product_weights
+from spatialllm_ros.deploy.weight_only import block_of
 from spatialllm_ros.deploy.weight_storage import INSIDE_BYTES, Values, WeightStore
 from spatialllm_ros.geometry import CAMERA_FEATURES
 from spatialllm_ros.learning.plan import planned_config
@@ -41,8 +42,9 @@ VISION_COPIES_BYTES = 12
 """Per weight of the vision half: the model's, the exporter's and the checking session's."""
 FOOTNOTE = (
     'Without the tokenizer. int8 and int4 are made of float32, float16-int8 and float16-int4 of '
-    'float16, and have\nits vision graph. Memory is an estimate, beside mapped files, which give '
-    'way: a large decoder is written\nweight by weight.'
+    'float16, and have\nits vision graph; fp8 is as large as int8, and nvfp4 as int4, of float16. '
+    'Memory is an estimate, beside\nmapped files, which give way: a large decoder is written '
+    'weight by weight.'
 )
 
 

@@ -1,6 +1,7 @@
 """A bundle into one of another precision, held against its parent on the task before it is kept.
 
-The passes are deterministic and need no data; validation worlds decide whether a result is good.
+The passes are deterministic; some need to know how large activations get on training worlds.
+Validation worlds decide whether a result is good.
 """
 
 from __future__ import annotations
@@ -8,13 +9,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import onnx
 
 from spatialllm_ros.deploy.bundle_export import check_disk, replaced_bundle
 from spatialllm_ros.deploy.dynamic_int8 import dynamic_int8
+from spatialllm_ros.deploy.float8 import float8_products
 from spatialllm_ros.deploy.half_precision import to_half
+from spatialllm_ros.deploy.nvfp4 import nvfp4_products
+from spatialllm_ros.deploy.product_peaks import Peaks, product_peaks
 from spatialllm_ros.deploy.weight_only import int4_weights, int8_weights
 from spatialllm_ros.deploy.weight_storage import WeightStore, data_path, rewritten_graph
 from spatialllm_ros.errors import BundleError, ConfigError
@@ -31,25 +37,55 @@ from spatialllm_ros.runtime.bundle import (
     sha256_of,
 )
 
+Pass = Callable[[onnx.ModelProto, WeightStore], None]
+"""Changes a graph in place; weights go through a store."""
+
+
+class ScaledPass(Protocol):
+    """A pass that scales activations, and is told how large they get."""
+
+    def __call__(self, model: onnx.ModelProto, store: WeightStore, *, peaks: Peaks) -> None:
+        """Change a graph in place."""
+
 
 @dataclass(frozen=True)
 class Precision:
     """How the graphs of a bundle are rewritten.
 
     Attributes:
-        passes: changes a graph in place, by the graph's role; weights go through a store.
         names: what the manifest calls the result, by the parent's precision.
+        passes: by the graph's role.
+        scaled: of the decoder, in place of ``passes``.
+        asked_as: a precision that computes the same where this machine cannot compute this one.
     """
 
-    passes: Mapping[str, Callable[[onnx.ModelProto, WeightStore], None]]
     names: Mapping[str, str]
+    passes: Mapping[str, Pass] = field(default_factory=dict)
+    scaled: ScaledPass | None = None
+    asked_as: str = ''
+
+    def passes_for(self, parent: Bundle) -> Mapping[str, Pass]:
+        """Return what changes a bundle's graphs, by their roles."""
+        if self.scaled is None:
+            return self.passes
+        return {DECODER: partial(self.scaled, peaks=product_peaks(parent))}
 
 
 PRECISIONS: dict[str, Precision] = {
-    'fp16': Precision({DECODER: to_half, VISION: to_half}, {'float32': 'float16'}),
-    'int8': Precision({DECODER: int8_weights}, {'float32': 'int8', 'float16': 'float16-int8'}),
-    'int4': Precision({DECODER: int4_weights}, {'float32': 'int4', 'float16': 'float16-int4'}),
-    'int8-dynamic': Precision({DECODER: dynamic_int8}, {'float32': 'int8-dynamic'}),
+    'fp16': Precision({'float32': 'float16'}, {DECODER: to_half, VISION: to_half}),
+    'int8': Precision({'float32': 'int8', 'float16': 'float16-int8'}, {DECODER: int8_weights}),
+    'int4': Precision({'float32': 'int4', 'float16': 'float16-int4'}, {DECODER: int4_weights}),
+    'int8-dynamic': Precision({'float32': 'int8-dynamic'}, {DECODER: dynamic_int8}),
+    'fp8': Precision({'float32': 'float8', 'float16': 'float16-float8'}, scaled=float8_products),
+    'nvfp4': Precision(
+        {'float32': 'nvfp4', 'float16': 'float16-nvfp4'},
+        scaled=nvfp4_products,
+        asked_as='nvfp4-imitated',
+    ),
+    'nvfp4-imitated': Precision(
+        {'float32': 'nvfp4-imitated', 'float16': 'float16-nvfp4-imitated'},
+        scaled=partial(nvfp4_products, imitated=True),
+    ),
 }
 """Every precision by its name on the command line."""
 
@@ -120,8 +156,8 @@ def quantise_bundle(folder: Path, out: Path, settings: QuantiseSettings) -> Bund
     identity = sha256_of(folder / MANIFEST_NAME)
     with replaced_bundle(out) as made:
         manifest = write_quantised(parent, made, settings.precision)
-        bundles = (parent, load_bundle(made))
-        before, after = compare_accuracy(bundles, settings.worlds)
+        asked = _asked(parent, made, settings.precision)
+        before, after = compare_accuracy((parent, asked), settings.worlds)
         check_loss(before, after, settings)
         _check_unchanged(folder, identity)
         derived = _derivation(parent, identity, settings.worlds, before, after)
@@ -134,6 +170,7 @@ def write_quantised(parent: Bundle, folder: Path, precision: str) -> Manifest:
 
     Raises:
         ConfigError: the parent cannot have this precision, or the disk is too small.
+        SceneError: there is no OpenGL to draw the worlds with that tell how large activations get.
     """
     chosen = PRECISIONS[precision]
     decoder = parent.manifest.decoder
@@ -143,13 +180,14 @@ def write_quantised(parent: Bundle, folder: Path, precision: str) -> Manifest:
             f'{decoder.precision} in {parent.folder}; take its parent'
         )
     check_disk(folder, _running_bytes(parent))
+    passes = chosen.passes_for(parent)
     files = {}
     for role in ROLES:
         source = parent.path(role)
         path = folder / source.name
-        if role in chosen.passes:
+        if role in passes:
             with rewritten_graph(source, path) as (graph, store):
-                chosen.passes[role](graph, store)
+                passes[role](graph, store)
         else:
             _copy(source, path)
         files[role] = file_entry(path, folder)
@@ -163,6 +201,16 @@ def write_quantised(parent: Bundle, folder: Path, precision: str) -> Manifest:
     )
     _write_manifest(folder, manifest)
     return manifest
+
+
+def _asked(parent: Bundle, made: Path, precision: str) -> Bundle:
+    """Return the new bundle, or one beside it that computes the same on this machine."""
+    if not (instead := PRECISIONS[precision].asked_as):
+        return load_bundle(made)
+    folder = made.with_name(instead)
+    folder.mkdir()
+    write_quantised(parent, folder, instead)
+    return load_bundle(folder)
 
 
 def _copy(source: Path, target: Path) -> None:

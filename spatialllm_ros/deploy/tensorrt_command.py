@@ -12,7 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from spatialllm_ros.deploy.tensorrt_build import build_engine
-from spatialllm_ros.deploy.tensorrt_devices import DEVICES, Target, resolve_target
+from spatialllm_ros.deploy.tensorrt_devices import (
+    DEVICES,
+    Target,
+    check_precision,
+    resolve_target,
+)
 from spatialllm_ros.deploy.tensorrt_graphs import Graph, ParsedGraph, read_graphs
 from spatialllm_ros.deploy.tensorrt_profiles import SpanLimits, profile_shapes
 from spatialllm_ros.runtime.bundle import find_bundle, load_bundle
@@ -52,6 +57,8 @@ def main(arguments: Sequence[str]) -> int:
     target = resolve_target(parsed.device, parsed.compute_capability, tensorrt, gpu)
     if parsed.workspace_mib:
         target = replace(target, workspace_bytes=parsed.workspace_mib * MIB)
+    for graph in graphs:
+        check_precision(graph.precision, target)
     _print_target(target)
     for graph in graphs:
         started = time.perf_counter()

@@ -36,6 +36,12 @@ DEVICES = {
 """The presets; ``auto`` stands for the GPU of this machine."""
 
 
+LEAST_CAPABILITIES = {'float8_e4m3fn': '8.9', 'float4_e2m1fn': '10.0'}
+"""Where products of small floats are to be had, by the type of most weights. TensorRT-RTX 1.7.1
+builds them for 8.9 and for 12.0, and refuses older ones; NVIDIA's table of Blackwell's formats
+begins with 10.0."""
+
+
 @dataclass(frozen=True)
 class Target:
     """What one engine is built for; ``gpu`` names the one it is built on, if it is."""
@@ -72,6 +78,25 @@ def resolve_target(
         )
     workspace = int(chosen.memory_bytes * WORKSPACE_SHARE)
     return Target(wanted, workspace, gpu.name if gpu else None)
+
+
+def check_precision(precision: str, target: Target) -> None:
+    """Refuse GPUs that cannot compute in a precision.
+
+    Args:
+        precision: type of most of a graph's weights.
+        target: what is to be built for.
+
+    Raises:
+        ConfigError: names them, and what they can have.
+    """
+    least = LEAST_CAPABILITIES.get(precision, '0.0')
+    if lacking := [c for c in target.compute_capabilities if float(c) < float(least)]:
+        raise ConfigError(
+            f'expected compute capability {least} or newer for weights of {precision}, found '
+            f'{", ".join(lacking)}; name others by --compute-capability, or take a bundle in int8 '
+            'or int4'
+        )
 
 
 def buildable(tensorrt: TensorRT, gpu: Gpu | None) -> list[str]:

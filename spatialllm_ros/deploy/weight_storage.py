@@ -24,6 +24,8 @@ SMALL_BYTES = 1024
 ALIGNMENT = 4096
 """Weights in a data file start at pages, which can be mapped."""
 
+FOUR_BITS = (TensorProto.INT4, TensorProto.FLOAT4E2M1)
+
 Values = NDArray[Any] | torch.Tensor
 
 
@@ -72,7 +74,7 @@ class OutsideStore(WeightStore):
         kind = helper.np_dtype_to_tensor_dtype(array.dtype)
         if array.nbytes < SMALL_BYTES:
             return super().put(name, array)
-        if kind == TensorProto.INT4:  # two share a byte
+        if kind in FOUR_BITS:  # two share a byte
             array_bytes = np.frombuffer(numpy_helper.from_array(array).raw_data, np.uint8)
         else:
             array_bytes = array.reshape(-1).view(np.uint8)

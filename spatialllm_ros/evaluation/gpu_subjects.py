@@ -26,7 +26,7 @@ TINY_IMAGE_TOKENS = 20
 
 
 def subjects(bundle: Path, device: Device) -> Mapping[str, Callable[[], Subject]]:
-    """Return what makes each model; on a CPU those of random weights are tiny."""
+    """Return what makes each model, the largest first; on a CPU random weights are few."""
     recipe = load_recipe(RECIPE).model
     rows, columns = recipe['image_grid']
     sizes = TrialSizes()
@@ -36,10 +36,10 @@ def subjects(bundle: Path, device: Device) -> Mapping[str, Callable[[], Subject]
         'num_key_value_heads': sizes.key_heads,
     }  # fmt: skip
     plain = {key: value for key, value in recipe['text_config'].items() if key != 'model_type'}
-    return {'nano': partial(_shipped, bundle, device)} | {
+    return {
         name: partial(_random, name, {**plain, **own}, 1 + rows * columns, device)
-        for name, own in (('1b', billion), ('8b', {}))
-    }
+        for name, own in (('8b', {}), ('1b', billion))
+    } | {'nano': partial(_shipped, bundle, device)}
 
 
 def _shipped(bundle: Path, device: Device) -> Subject:

@@ -20,6 +20,10 @@ from spatialllm_ros.deploy.decoder_graph import decoder_heads
 FEW = 8
 """Positions up to which launches and memory, not products, take the time: fusing helps these."""
 
+TUNED: dict[str, Any] = {'coordinate_descent_tuning': True}
+"""Only with it does inductor write a product with one row itself, fused with what is around it.
+Source: ``mm`` in torch/_inductor/decomposition.py, torch 2.13."""
+
 
 class _Layer(NamedTuple):
     input_norm: torch.Tensor
@@ -106,7 +110,8 @@ class StaticDecoder:
         self._few: Any = _layer
         if compiled_by:
             torch.compiler.reset()  # it gives up after a few shapes, and each cache has its own
-            self._few = torch.compile(_layer, backend=compiled_by, dynamic=False)
+            options = TUNED if compiled_by == 'inductor' else {}
+            self._few = torch.compile(_layer, backend=compiled_by, dynamic=False, options=options)
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return the (S, D) embeddings of words."""

@@ -6,7 +6,9 @@ import threading
 
 from spatialllm_ros.runtime.engines.cuda_driver import SIGNATURES
 
-OUT_OF_MEMORY, NO_CONTEXT, ILLEGAL_ADDRESS = 2, 201, 700  # source: cuda.h
+# Source: cuda.h
+OUT_OF_MEMORY, NO_CONTEXT, ILLEGAL_ADDRESS, WHILE_RECORDING, SPOILT = 2, 201, 700, 900, 901
+NOT_WHILE_RECORDING = ('cuMem', 'cuStreamSynchronize', 'cuStreamBegin', 'cuGraph')
 
 
 class FakeCuda:
@@ -15,14 +17,27 @@ class FakeCuda:
     def __init__(self, memory_bytes=64 * 1024**2):
         self.memory_bytes, self.buffers = memory_bytes, {}
         self.current = threading.local()
+        self.recording, self.is_spoilt = None, False
+        self.graphs, self.launchable, self.launches, self.failures = {}, {}, 0, []
         for name, types in SIGNATURES.items():
             call = getattr(self, f'_{name}')
             needs_context = name not in ('cuInit', 'cuDevicePrimaryCtxRetain', 'cuCtxSetCurrent')
+            if name.startswith(NOT_WHILE_RECORDING):
+                call = self._unless_recording(call)
             wrapped = self._in_context(call) if needs_context else call
             setattr(self, name, ctypes.CFUNCTYPE(ctypes.c_int, *types)(wrapped))
 
     def _in_context(self, call):
         return lambda *values: call(*values) if hasattr(self.current, 'it') else NO_CONTEXT
+
+    def _unless_recording(self, call):
+        def checked(*values):
+            if self.recording is None:
+                return call(*values)
+            self.is_spoilt = True
+            return WHILE_RECORDING
+
+        return checked
 
     @property
     def used(self):
@@ -88,3 +103,40 @@ class FakeCuda:
 
     def _cuMemcpyDtoDAsync_v2(self, to, start, nbytes, stream):
         return self._copy(to, start, nbytes, to, start)
+
+    def _cuStreamBeginCapture_v2(self, stream, mode):
+        self.recording, self.is_spoilt = [], False
+        return 0
+
+    def _cuStreamEndCapture(self, stream, graph):
+        work, self.recording = self.recording, None
+        if self.is_spoilt:
+            return SPOILT
+        graph[0] = self._handle()
+        self.graphs[graph[0]] = work
+        return 0
+
+    def _cuGraphInstantiateWithFlags(self, launchable, graph, flags):
+        launchable[0] = self._handle()
+        self.launchable[launchable[0]] = self.graphs[graph]
+        return 0
+
+    def _cuGraphLaunch(self, launchable, stream):
+        self.launches += 1
+        try:
+            for work in self.launchable[launchable]:
+                work()
+        except Exception as error:  # ctypes would swallow it
+            self.failures.append(error)
+            return ILLEGAL_ADDRESS
+        return 0
+
+    def _cuGraphDestroy(self, graph):
+        return 0 if self.graphs.pop(graph, None) else ILLEGAL_ADDRESS
+
+    def _cuGraphExecDestroy(self, launchable):
+        return 0 if self.launchable.pop(launchable, None) else ILLEGAL_ADDRESS
+
+    def _handle(self):
+        self.handles = getattr(self, 'handles', 100) + 1
+        return self.handles

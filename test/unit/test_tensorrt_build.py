@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,11 +16,15 @@ from onnx.reference import ReferenceEvaluator
 
 from spatialllm_ros.deploy.checkpoint import load_checkpoint
 from spatialllm_ros.deploy.decoder_graph import decoder_graph
+from spatialllm_ros.deploy.float8 import float8_products
+from spatialllm_ros.deploy.graph_builder import GraphBuilder
+from spatialllm_ros.deploy.nvfp4 import nvfp4_products
 from spatialllm_ros.deploy.precision import write_quantised
 from spatialllm_ros.deploy.tensorrt_build import build_engine
 from spatialllm_ros.deploy.tensorrt_devices import Target
 from spatialllm_ros.deploy.tensorrt_graphs import Graph, ParsedGraph, as_graph, read_graphs
 from spatialllm_ros.deploy.tensorrt_profiles import profile_shapes
+from spatialllm_ros.deploy.weight_only import int4_weights, int8_weights
 from spatialllm_ros.errors import EngineError
 from spatialllm_ros.runtime.bundle import file_entry, find_bundle, load_bundle
 from spatialllm_ros.runtime.cli import main
@@ -178,6 +183,56 @@ def test_every_precision_for_a_gpu_is_built(tmp_path, passes, precision, is_half
     shapes = profile_shapes(graph, bundle.manifest)
     path = build_engine(ParsedGraph(graph, TENSORRT), bundle, TARGET, shapes, lambda _: None)
     assert check_engine(path, bundle, TENSORRT, CARD).precision == precision
+
+
+@pytest.mark.parametrize(('name', 'precision', 'capabilities'), [
+    ('fp8', 'float8_e4m3fn', ('8.9', '12.0')), ('nvfp4', 'float4_e2m1fn', ('12.0',)),
+])  # fmt: skip
+def test_small_floats_are_built_where_a_gpu_has_them(tmp_path, run, name, precision, capabilities):
+    bundle = load_bundle(find_bundle('nano'))
+    for step in ('fp16', name):
+        folder = tmp_path / step
+        folder.mkdir()
+        write_quantised(bundle, folder, step)
+        bundle = load_bundle(folder)
+    own = [folder, '--graph', 'decoder', '--compute-capability']
+    status, _, err = run(*own, '8.6', '12.0')
+    assert status == 1
+    assert f'or newer for weights of {precision}, found 8.6; name others' in err
+    assert not (folder / 'engines').exists()
+    status, out, _ = run(*own, *capabilities)
+    assert (status, out.count('12 cache tensors updated in place')) == (0, 1)
+    (engine,) = (folder / 'engines').glob('*.engine')
+    identity = read_identity(engine)
+    assert (identity.precision, identity.compute_capabilities) == (precision, capabilities)
+
+
+@pytest.mark.parametrize(('change', 'bits'), [
+    (lambda model: None, 16),
+    (int8_weights, 8),
+    (int4_weights, 4.5),
+    (partial(float8_products, peaks={'x': 4.0}), 8),
+    (partial(nvfp4_products, peaks={'x': 4.0}), 4.5),
+], ids=['fp16', 'int8', 'int4', 'fp8', 'nvfp4'])  # fmt: skip
+def test_an_engine_keeps_weights_as_small_as_its_graph_does(tmp_path, change, bits):
+    size = 2048
+    builder = GraphBuilder('product', 24)
+    builder.input('x', (1, 'rows', size), TensorProto.FLOAT16)
+    weights = np.random.default_rng(0).standard_normal((size, size)).astype(np.float16)
+    builder.weight('w', weights)
+    builder.node('MatMul', ['x', 'w'], 'y')
+    builder.output('y', (1, 'rows', size), TensorProto.FLOAT16)
+    model = builder.model()
+    change(model)
+    parsed = ParsedGraph(as_graph('product', tmp_path / 'product.onnx', model), TENSORRT)
+    config = parsed.builder.create_builder_config()
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(rtx.ComputeCapability.SM120, 0)
+    profile = parsed.builder.create_optimization_profile()
+    profile.set_shape('x', (1, 1, size), (1, 1, size), (1, 64, size))
+    config.add_optimization_profile(profile)
+    engine = parsed.builder.build_serialized_network(parsed.network, config)
+    assert engine.nbytes == pytest.approx(size * size * bits / 8, rel=0.2)
 
 
 def test_a_growing_cache_is_built_with_both_profiles(folder):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from spatialllm_ros.deploy import weight_only
+from spatialllm_ros.deploy import group_rounding
 from spatialllm_ros.deploy.graph_builder import GraphBuilder
 from spatialllm_ros.deploy.weight_only import (
     CLIPPING_RATIOS,
@@ -95,7 +95,7 @@ def test_slabs_round_as_the_whole_does(monkeypatch):
     for bits, block in ((4, 32), (8, 64)):
         whole = quantise_groups(weights, bits, block)
         with monkeypatch.context() as patch:
-            patch.setattr(weight_only, 'SLAB_VALUES', 64 * 5)
+            patch.setattr(group_rounding, 'SLAB_VALUES', 64 * 5)
             parts = quantise_groups(weights, bits, block)
         assert np.array_equal(whole.integers, parts.integers)
         assert np.array_equal(whole.scales, parts.scales)

@@ -37,6 +37,12 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     'cuMemcpyHtoDAsync_v2': (c_uint64, c_void_p, c_size_t, c_void_p),
     'cuMemcpyDtoHAsync_v2': (c_void_p, c_uint64, c_size_t, c_void_p),
     'cuMemcpyDtoDAsync_v2': (c_uint64, c_uint64, c_size_t, c_void_p),
+    'cuStreamBeginCapture_v2': (c_void_p, c_int),
+    'cuStreamEndCapture': (c_void_p, POINTER(c_void_p)),
+    'cuGraphInstantiateWithFlags': (POINTER(c_void_p), c_void_p, c_uint64),
+    'cuGraphLaunch': (c_void_p, c_void_p),
+    'cuGraphDestroy': (c_void_p,),
+    'cuGraphExecDestroy': (c_void_p,),
 }
 
 

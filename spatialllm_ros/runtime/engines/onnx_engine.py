@@ -22,6 +22,9 @@ PROVIDERS = {'onnx': (CPU,), 'onnx-cuda': (CUDA, CPU), 'onnx-tensorrt': (TENSORR
 """Execution providers by the engine's name: the one that must be there, then those that take what
 it cannot compute."""
 
+TENSORRT_ALONE = ('nvfp4', 'float16-nvfp4')
+"""Precisions whose graphs have an operator of TensorRT's."""
+
 REMEDY = (
     'the providers for GPUs are in the package onnxruntime-gpu, which replaces onnxruntime (a '
     "Jetson needs NVIDIA's build of it for its JetPack) and loads CUDA or TensorRT, which are "
@@ -43,6 +46,7 @@ class OnnxEngine:
         Raises:
             EngineError: the provider is not there, or a graph cannot be loaded.
         """
+        _check_precision(bundle)
         self._providers = list(PROVIDERS[kind])
         self._check_provider(ort.get_available_providers())
         if self._device == 'cuda':
@@ -97,3 +101,13 @@ class OnnxEngine:
             session = ort.InferenceSession(str(path), options, providers=present)
         self._check_provider(session.get_providers())  # one that cannot start is left out silently
         return session
+
+
+def _check_precision(bundle: Bundle) -> None:
+    found = bundle.manifest.decoder.precision
+    if found in TENSORRT_ALONE:
+        raise EngineError(
+            f'{bundle.folder}: expected a precision that ONNX Runtime can compute, found {found}, '
+            'which TensorRT alone does, on compute capability 10.0 or newer; build its engines '
+            'there by `spatialllm build-engine`, or take its parent or another precision'
+        )

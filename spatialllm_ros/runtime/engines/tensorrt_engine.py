@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterable
+
 from spatialllm_ros.errors import EngineError
 from spatialllm_ros.runtime.bundle import DECODER, VISION, Bundle, DecoderSpec
 from spatialllm_ros.runtime.engines.base import DecoderContext, Floats, Span
@@ -10,6 +13,9 @@ from spatialllm_ros.runtime.engines.spans import check_room, growing_inputs, sta
 from spatialllm_ros.runtime.engines.tensorrt_graph import Resident, TensorRTGraph
 from spatialllm_ros.runtime.engines.tensorrt_identity import find_engine
 from spatialllm_ros.runtime.engines.tensorrt_library import find_gpu
+
+_Cache = tuple[dict[str, DeviceMemory], dict[str, DeviceMemory]]
+"""Keys and values of each layer: where they are read, and where they are written."""
 
 
 class TensorRTEngine:
@@ -32,6 +38,7 @@ class TensorRTEngine:
         graphs = {role: TensorRTGraph(*of_role, driver) for role, of_role in found.items()}
         self._vision, self._decoder = graphs[VISION], graphs[DECODER]
         self._spec = bundle.manifest.decoder
+        self._spare: list[_Cache] = []
         identity = found[DECODER][1]
         self._name = f'{identity.flavour} {identity.version} on {gpu.name}'
 
@@ -48,26 +55,29 @@ class TensorRTEngine:
 
     def new_context(self) -> DecoderContext:
         """See ``Engine.new_context``."""
-        return TensorRTContext(self._decoder, self._spec)
+        return TensorRTContext(self._decoder, self._spec, self._spare)
 
 
 class TensorRTContext:
     """A cache on the GPU: one memory that is updated in place, or two that take turns."""
 
-    def __init__(self, decoder: TensorRTGraph, spec: DecoderSpec) -> None:
-        """Allocate it, all zeros: what the mask hides is multiplied by zero and must be finite."""
+    def __init__(self, decoder: TensorRTGraph, spec: DecoderSpec, spare: list[_Cache]) -> None:
+        """Take a cache.
+
+        Args:
+            decoder: its engine.
+            spec: of the same bundle.
+            spare: caches that nobody uses. One is taken, or else made, and comes back at the end:
+                the next frame's words are then written where those before were.
+        """
         self._decoder, self._spec = decoder, spec
         self._is_static = spec.flavour == 'static24'
         self._length = 0
         names = spec.cache_names()
         self._row_bytes = spec.head_size * decoder.dtype(f'past_{names[0]}').itemsize
-        self._past = {name: self._new_memory() for name in names}
-        self._present = {
-            name: past
-            if decoder.is_in_place(f'past_{name}', f'present_{name}')
-            else self._new_memory()
-            for name, past in self._past.items()
-        }
+        cache = spare.pop() if spare else self._new_cache(names)
+        self._past, self._present = cache
+        weakref.finalize(self, spare.append, cache).atexit = False
 
     @property
     def length(self) -> int:
@@ -109,6 +119,17 @@ class TensorRTContext:
             for head in range(self._spec.kv_heads if new else 0):
                 self._present[name].copy_from(past, head * new, head * old, new)
         self._past, self._present = self._present, self._past
+
+    def _new_cache(self, names: Iterable[str]) -> _Cache:
+        """Allocate one, all zeros: what the mask hides is multiplied by zero, must be finite."""
+        past = {name: self._new_memory() for name in names}
+        present = {
+            name: memory
+            if self._decoder.is_in_place(f'past_{name}', f'present_{name}')
+            else self._new_memory()
+            for name, memory in past.items()
+        }
+        return past, present
 
     def _new_memory(self) -> DeviceMemory:
         rows = self._spec.kv_heads * self._spec.context

@@ -5,10 +5,11 @@ The same code for TensorRT 10, 11 and RTX: what only some of them have is asked 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,12 @@ from spatialllm_ros.runtime.engines.base import Floats
 from spatialllm_ros.runtime.engines.cuda_driver import CudaDriver, DeviceMemory
 from spatialllm_ros.runtime.engines.tensorrt_identity import EngineIdentity
 from spatialllm_ros.runtime.engines.tensorrt_library import TensorRT, new_log
-from spatialllm_ros.runtime.engines.tensorrt_profiles import choose_profile
+from spatialllm_ros.runtime.engines.tensorrt_profiles import Sizes, choose_profile
+from spatialllm_ros.runtime.engines.tensorrt_steps import Step, Steps
 
 Arrays = Mapping[str, NDArray[Any]]
+REPEATING = ('image', 'decode')
+"""Profiles that are given the same shapes again and again: images, and words."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,21 @@ class Resident:
 
     memory: DeviceMemory
     shape: tuple[int, ...]
+
+
+class _Work(NamedTuple):
+    """What is to be computed: sizes of inputs, where every tensor but ``wanted`` lies."""
+
+    profile: int
+    sizes: Sizes
+    memories: Mapping[str, DeviceMemory]
+    wanted: str
+
+    @property
+    def key(self) -> Hashable:
+        """What tells it apart from other work."""
+        places = (memory.address for memory in self.memories.values())
+        return (self.profile, *self.sizes.items(), *places)
 
 
 class TensorRTGraph:
@@ -50,8 +69,16 @@ class TensorRTGraph:
         self._refuse(self._engine is None, 'to load it')
         found = self._engine.num_optimization_profiles
         self._refuse(found != len(identity.profiles), f'{list(identity.profiles)}, found {found}')
+        # TensorRT-RTX does so when told, and then knows best when a shape's kernels are ready.
+        self._records_itself = hasattr(self._api, 'CudaGraphStrategy')
+        self._repeating = [
+            index
+            for index, name in enumerate(identity.profiles)
+            if name in REPEATING and not self._records_itself
+        ]
         self._contexts = [self._new_context(index) for index in range(found)]
         self._arrays: dict[str, DeviceMemory] = {}
+        self._steps = Steps()
 
     def dtype(self, tensor: str) -> np.dtype[Any]:
         """Return the type of a tensor."""
@@ -80,20 +107,40 @@ class TensorRTGraph:
         }
         sizes = {name: values.shape for name, values in arrays.items()}
         sizes |= {name: tensor.shape for name, tensor in residents.items() if self._is_input(name)}
-        context = self._contexts[choose_profile(self._identity.profiles, sizes)]
-        for name, size in sizes.items():
-            self._refuse(not context.set_input_shape(name, size), f'to take {name} of {size}')
+        profile = choose_profile(self._identity.profiles, sizes)
         for name, values in arrays.items():
             self._array(name, values.nbytes).write(values)
-        shape = tuple(context.get_tensor_shape(wanted))
-        output = self._array(wanted, int(np.prod(shape)) * self.dtype(wanted).itemsize)
-        memories = {name: self._arrays[name] for name in (*arrays, wanted)}
+        memories = {name: self._arrays[name] for name in arrays}
         memories |= {name: tensor.memory for name, tensor in residents.items()}
-        for name, memory in memories.items():
+        step = self._step(_Work(profile, sizes, memories, wanted))
+        self._refuse(not step.run(), 'to run')
+        self._log.errors.clear()  # of what could not be recorded
+        return np.asarray(step.output.read(step.shape, self.dtype(wanted)), np.float32)
+
+    def _step(self, work: _Work) -> Step:
+        """Return what is ready to run: the same as before, if the work comes again."""
+        if work.profile in self._repeating:
+            allocate = partial(DeviceMemory, self.driver)
+            found = self._steps.find(
+                work.key,
+                lambda: self._ready(
+                    work, self._new_context(work.profile, is_small=True), allocate
+                ),
+            )
+            if found:
+                return found
+        return self._ready(work, self._contexts[work.profile], partial(self._array, work.wanted))
+
+    def _ready(self, work: _Work, context: Any, allocate: Callable[[int], DeviceMemory]) -> Step:
+        """Give a context its shapes and addresses, and the output memory."""
+        for name, size in work.sizes.items():
+            self._refuse(not context.set_input_shape(name, size), f'to take {name} of {size}')
+        shape = tuple(context.get_tensor_shape(work.wanted))
+        output = allocate(int(np.prod(shape)) * self.dtype(work.wanted).itemsize)
+        for name, memory in {**work.memories, work.wanted: output}.items():
             done = context.set_tensor_address(name, memory.address)
             self._refuse(not done, f'to read or write {name}')
-        self._refuse(not context.execute_async_v3(self.driver.stream), 'to run')
-        return np.asarray(output.read(shape, self.dtype(wanted)), np.float32)
+        return Step(self.driver, context, shape, output)
 
     def _is_input(self, tensor: str) -> bool:
         return bool(self._engine.get_tensor_mode(tensor) == self._api.TensorIOMode.INPUT)
@@ -106,8 +153,16 @@ class TensorRTGraph:
             memory = self._arrays[name] = DeviceMemory(self.driver, nbytes)
         return memory
 
-    def _new_context(self, profile: int) -> Any:
-        context = self._engine.create_execution_context()
+    def _new_context(self, profile: int, *, is_small: bool = False) -> Any:
+        """Return an execution context; a small one has memory for its profile alone."""
+        options: list[Any] = []
+        if self._records_itself:
+            config = self._engine.create_runtime_config()
+            config.cuda_graph_strategy = self._api.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+            options = [config]
+        elif is_small:
+            options = [self._api.ExecutionContextAllocationStrategy.ON_PROFILE_CHANGE]
+        context = self._engine.create_execution_context(*options)
         self._refuse(context is None, 'to get memory for its profiles')
         done = context.set_optimization_profile_async(profile, self.driver.stream)
         self._refuse(not done, f'to have a profile {profile}')

@@ -34,16 +34,21 @@ from spatialllm_ros.runtime.engines.tensorrt_engine import TensorRTEngine
 from spatialllm_ros.runtime.engines.tensorrt_identity import EngineIdentity
 from spatialllm_ros.runtime.engines.tensorrt_library import Gpu, TensorRT
 from spatialllm_ros.runtime.engines.tensorrt_profiles import choose_profile
+from spatialllm_ros.runtime.engines.tensorrt_steps import MOST_STEPS
 
 CONTEXT, SIZE, QUESTIONS = 48, 16, 3
 ORIN = Gpu('Orin', '8.7', 8 * 1024**3)
 
 
 class FakeContext:
-    """An execution context; keeps which profiles ran."""
+    """An execution context; keeps which profiles ran.
+
+    What was recorded of it must find it unchanged, and it has to run before it is recorded.
+    """
 
     def __init__(self, engine):
         self.engine, self.shapes, self.addresses, self.profile = engine, {}, {}, None
+        self.changes, self.ran_at = 0, None
 
     def set_optimization_profile_async(self, index, stream):
         self.profile = list(self.engine.profiles.values())[index]
@@ -52,6 +57,7 @@ class FakeContext:
 
     def set_input_shape(self, name, shape):
         least, _, greatest = self.profile.get(name, (shape,) * 3)
+        self.changes += 1
         self.shapes[name] = shape
         return all(a <= b <= c for a, b, c in zip(least, shape, greatest, strict=True))
 
@@ -61,6 +67,7 @@ class FakeContext:
         return (1, *self.engine.outputs[name][1:])
 
     def set_tensor_address(self, name, address):
+        self.changes += 1
         self.addresses[name] = address
         return address != 0
 
@@ -76,6 +83,19 @@ class FakeContext:
         if 'execute' in engine.api.broken:
             engine.log.log(engine.api.ILogger.Severity.ERROR, 'the kernel failed')
             return False
+        changes = self.changes
+        if engine.cuda.recording is None:
+            self.ran_at = changes
+            self._compute(changes)
+        else:
+            engine.cuda.is_spoilt |= self.ran_at != changes or 'recording' in engine.api.broken
+            engine.cuda.recording.append(lambda: self._compute(changes))
+            engine.log.log(engine.api.ILogger.Severity.ERROR, 'this cannot be recorded')
+        return True
+
+    def _compute(self, changes):
+        engine = self.engine
+        assert changes == self.changes
         engine.api.ran.append(self.index)
         for name in engine.outputs:
             past = name.replace('present', 'past')
@@ -86,7 +106,6 @@ class FakeContext:
         outputs = engine.session.run(list(engine.outputs), feeds)
         for name, values in zip(engine.outputs, outputs, strict=True):
             self._view(name, values.shape)[...] = values
-        return True
 
 
 class FakeEngine:
@@ -115,23 +134,32 @@ class FakeEngine:
     def get_tensor_mode(self, name):
         return 'input' if name in self.inputs else 'output'
 
-    def create_execution_context(self):
-        return None if 'context' in self.api.broken else FakeContext(self)
+    def create_runtime_config(self):
+        return SimpleNamespace(cuda_graph_strategy='none')
+
+    def create_execution_context(self, option='static'):
+        self.api.options_of_contexts.append(option)
+        is_broken = 'context' in self.api.broken or (
+            option == 'on profile change' and 'second context' in self.api.broken
+        )
+        return None if is_broken else FakeContext(self)
 
 
 class FakeTensorRT:
     """The module; ``broken`` names what fails."""
 
     TensorIOMode = SimpleNamespace(INPUT='input', OUTPUT='output')
+    ExecutionContextAllocationStrategy = SimpleNamespace(ON_PROFILE_CHANGE='on profile change')
 
     class ILogger:
         Severity = SimpleNamespace(ERROR=1)
 
     def __init__(self, bundle, cuda, is_aliased=True, broken=()):
         self.bundle, self.cuda, self.broken, self.ran = bundle, cuda, broken, []
-        self.is_aliased = is_aliased
+        self.is_aliased, self.options_of_contexts = is_aliased, []
         self.options = ort.SessionOptions()
         self.options.intra_op_num_threads = 1
+        self.options.log_severity_level = 3  # the fake copies caches, which is warned of
         limits = SpanLimits(questions=QUESTIONS)
         self.profiles = {
             graph.role: profile_shapes(graph, bundle.manifest, limits)
@@ -275,6 +303,69 @@ def test_a_context_goes_on_in_another_thread(load):
     assert found[0].shape[0] == 2
 
 
+def write_words(engine, reference, counts, seed=0):
+    """Read a text and write words behind it in both; return that they are the same."""
+    contexts = engine.new_context(), reference.new_context()
+    same = []
+    for number, count in enumerate((12, *counts)):
+        found = [c.append(causal(c.length, count, 100 * seed + number)) for c in contexts]
+        same.append(np.array_equal(*found))
+    return same
+
+
+@pytest.mark.parametrize(('is_aliased', 'broken', 'launches'), [
+    (True, (), [4, 6]),
+    (False, (), [2, 6]),  # two memories take turns, so there are two steps
+    (True, ('recording',), [0, 0]),
+    (True, ('second context',), [0, 0]),
+])  # fmt: skip
+def test_words_that_come_again_are_recorded(load, exported, is_aliased, broken, launches):
+    engine, api = load(is_aliased=is_aliased, broken=broken)
+    reference = OnnxEngine(exported['static24'], threads=1)
+    found = []
+    for seed in range(2):  # the second cache lies where the first one did
+        assert all(write_words(engine, reference, [1] * 6, seed))
+        found.append(api.cuda.launches - sum(found))
+    assert found == launches
+    assert api.cuda.failures == []
+    assert api.ran == 2 * [0, *[1] * 6]
+    assert api.cuda.graphs == {}
+    assert len(api.cuda.launchable) == {4: 1, 2: 2, 0: 0}[launches[0]]
+
+
+def test_images_are_recorded_and_what_grows_is_not(load, exported):
+    engine, api = load('concat18')
+    reference = OnnxEngine(exported['concat18'], threads=1)
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        image = [rng.normal(size=size).astype(np.float32) for size in ((1, 3, 32, 32), (1, 4, 11))]
+        np.testing.assert_array_equal(engine.embed_image(*image), reference.embed_image(*image))
+    assert api.cuda.launches == 2
+    assert all(write_words(engine, reference, [1] * 6))
+    assert api.cuda.launches == 2
+
+
+def test_the_latest_steps_are_kept(load, exported):
+    engine, api = load()
+    reference = OnnxEngine(exported['static24'], threads=1)
+    for count in range(1, 3 * QUESTIONS + 1):
+        for seed in range(3):
+            assert all(write_words(engine, reference, [count, count], 10 * count + seed))
+    assert api.cuda.failures == []
+    assert len(api.cuda.launchable) == MOST_STEPS < 3 * QUESTIONS
+    contexts = api.options_of_contexts.count('on profile change')
+    assert contexts == 3 * QUESTIONS
+
+
+def test_tensorrt_rtx_records_by_itself(load, exported, monkeypatch):
+    strategies = SimpleNamespace(WHOLE_GRAPH_CAPTURE='all of it')
+    monkeypatch.setattr(FakeTensorRT, 'CudaGraphStrategy', strategies, raising=False)
+    engine, api = load()
+    assert all(write_words(engine, OnnxEngine(exported['static24'], threads=1), [1] * 6))
+    assert api.cuda.launches == 0
+    assert {config.cuda_graph_strategy for config in api.options_of_contexts} == {'all of it'}
+
+
 @pytest.mark.parametrize('flavour', ['static24', 'concat18'])
 def test_memory_stays_flat_and_is_given_back(load, flavour):
     engine, api = load(flavour)
@@ -287,7 +378,8 @@ def test_memory_stays_flat_and_is_given_back(load, flavour):
             context.append(causal(9, 5))
             context.append(causal(14, 1))
 
-    ask(engine)
+    for _ in range(4):
+        ask(engine)
     used = api.cuda.used
     for _ in range(20):
         ask(engine)
@@ -301,6 +393,7 @@ def test_too_little_memory_is_told_with_both_sides(load):
     engine, api = load(memory_bytes=40_000)
     with pytest.raises(EngineError, match=r'expected 0\.0 MiB of GPU memory, found 0\.0 of 0\.0'):
         [engine.new_context() for _ in range(9)]  # each takes 2 * 2 layers * 2 * 48 * 4 floats
+    del engine
     gc.collect()
     assert api.cuda.used == 0
 
