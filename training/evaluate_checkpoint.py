@@ -19,6 +19,7 @@ from spatialllm_ros.evaluation.held_out import (
 )
 from spatialllm_ros.evaluation.pictures import write_pictures
 from spatialllm_ros.evaluation.report import make_report
+from spatialllm_ros.runtime.bundle import load_bundle
 from spatialllm_ros.scenes.world_styles import STYLES
 
 
@@ -50,7 +51,9 @@ def main() -> None:
             seen, unseen = ask_held_out(bundle, worlds)
             trials = ask_held_out_variants(bundle, worlds) if args.circular else []
             if args.pictures is not None:
-                write_pictures(args.pictures, seen, STYLES[args.style])
+                image = load_bundle(bundle).manifest.image
+                size_px = (image.width_px, image.height_px)
+                write_pictures(args.pictures, seen, size_px, STYLES[args.style])
     except SpatialLLMError as error:
         sys.exit(str(error))
     report = make_report(str(args.model), worlds, seen, unseen, trials)

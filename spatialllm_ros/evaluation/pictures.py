@@ -18,13 +18,21 @@ from spatialllm_ros.scenes.simulated import SceneSimulator
 from spatialllm_ros.scenes.world_styles import TRAINED, WorldStyle
 
 COLUMNS = 6
-TILE_PX = (384, 288)
 RIGHT, WRONG = '#1a7f37', '#cf222e'
 LINE_CHARACTERS = 46
 
 
-def write_pictures(path: Path, judged: Sequence[Judged], style: WorldStyle = TRAINED) -> None:
-    """Draw answers about simulated worlds of a style into a PNG.
+def write_pictures(
+    path: Path, judged: Sequence[Judged], size_px: tuple[int, int], style: WorldStyle = TRAINED
+) -> None:
+    """Draw answers about simulated worlds into a PNG.
+
+    Args:
+        path: the PNG.
+        judged: the answers.
+        size_px: width and height of the images that were asked about; a seed's world may be
+            another in another size.
+        style: what the worlds were drawn from.
 
     Raises:
         SceneError: there is no OpenGL to draw with.
@@ -34,7 +42,7 @@ def write_pictures(path: Path, judged: Sequence[Judged], style: WorldStyle = TRA
     figure, grid = plt.subplots(rows, COLUMNS, figsize=(4 * COLUMNS, 4.1 * rows), squeeze=False)
     for axes in grid.flat:
         axes.axis('off')
-    simulator = SceneSimulator(*TILE_PX)
+    simulator = SceneSimulator(*size_px)
     try:
         for axes, item in zip(grid.flat, chosen, strict=False):
             _draw(axes, item, simulator, style)

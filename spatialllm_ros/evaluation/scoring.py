@@ -9,6 +9,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from statistics import median
 
 from spatialllm_ros.errors import AnswerParseError
@@ -126,6 +127,7 @@ def _place(text: str) -> tuple[float, float]:
     return (math.inf, math.inf) if place is None else (place.column_percent, place.row_percent)
 
 
+@cache
 def _parsed(text: str) -> ParsedAnswer:
     """Return what an answer means; mere words where it follows no grammar."""
     try:
@@ -159,12 +161,23 @@ def type_scores(judged: Iterable[Judged], blind: Iterable[Judged]) -> dict[str, 
 
 
 def majority(records: list[QuestionRecord]) -> float:
-    """Return what always giving the commonest answer scores.
+    """Return what always giving the same answer scores, the best of those that are ever right.
 
-    Where options name objects, the answer is the position of the option.
+    Where options name objects, the answer is the position of the option; of lengths, angles and
+    places it is right within their tolerance, and of absent objects whatever it names.
+
+    Args:
+        records: of one ``scored_type``.
     """
+    if is_about_absent(records[0]):
+        return 1.0
+    by_metric = _JUDGES.get(QUESTION_TYPES[records[0].type].metric)
     labels = Counter(_label(record) for record in records)
-    return labels.most_common(1)[0][1] / len(records)
+    if by_metric is None:
+        return labels.most_common(1)[0][1] / len(records)
+    return max(
+        sum(by_metric(record, text, 1.0).is_right for record in records) for text in labels
+    ) / len(records)
 
 
 def median_error(judged: Iterable[Judged], name: str) -> float:

@@ -97,8 +97,13 @@ class AnswerWriter:
 
     @property
     def guesses(self) -> Branches:
-        """What may come behind the last word, for the decoder to read with it."""
-        return ways_on(self._prompt.question, self._words, self._text, self._tokenizer)
+        """What may come behind the last word, for the decoder to read with it.
+
+        It ends where the model knows no further positions.
+        """
+        room = self._manifest.decoder.positions - self.strand.next_position - 1
+        ways = ways_on(self._prompt.question, self._words, self._text, self._tokenizer)
+        return [way[:room] for way in ways] if room > 0 else []
 
     def advance(self) -> None:
         """Write the likeliest next words, as far as the decoder has read, or end the answer."""

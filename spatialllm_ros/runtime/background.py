@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from spatialllm_ros.errors import CancelledError, InputError, SpatialLLMError, StaleFrameError
@@ -75,6 +75,7 @@ class Background:
         self._turns = Turns()
         self._fresh: set[str] = set()  # cameras; guarded by the queue's condition
         self._running: list[Watch] = []
+        self._failed_s: dict[str, float] = {}  # when encoding a camera's image failed last
         self._image = 0
         frames.add_listener(self._on_frame)
 
@@ -115,13 +116,21 @@ class Background:
         hz = max(ahead_hz, self.rates.watch_hz if self.rounds.on(camera) else 0.0)
         if camera not in self._fresh or not hz:
             return math.inf
-        return max(0.0, 1 / hz - self._prefixes.age_s(camera))
+        failed_s = time.monotonic() - self._failed_s.get(camera, -math.inf)
+        return max(0.0, 1 / hz - min(self._prefixes.age_s(camera), failed_s))
 
     def _encode(self, camera: str) -> None:
         with self._queue.changed:
             self._fresh.discard(camera)
-        with suppress(InputError):  # too old: nobody may ask about it either
+        try:
             self._prefixes.encode(self._frames.take(camera))
+        except InputError:
+            return  # too old: nobody may ask about it either
+        except SpatialLLMError as error:
+            _log.error('an image of %s could not be encoded: %s', camera, error)
+            self._failed_s[camera] = time.monotonic()
+            for watch in self.rounds.on(camera):
+                self._say(watch, error)
 
     def _answer(self, camera: str, watches: Sequence[Watch]) -> None:
         self._running, self._image = list(watches), self._prefixes.number(camera)
@@ -147,6 +156,9 @@ class Background:
     def _end(self, watch: Watch, outcome: Outcome) -> None:
         self._running.remove(watch)
         self.rounds.mark(watch, self._image)
+        self._say(watch, outcome)
+
+    def _say(self, watch: Watch, outcome: Outcome) -> None:
         try:
             self._on_watch(watch, outcome)
         except Exception:  # the worker is not to suffer

@@ -251,7 +251,10 @@ class Scheduler:
 
     def _tell(self, frame: Frame, query: Query, answer: Answer) -> None:
         for listener in self._listeners:
-            listener(frame, query, answer)
+            try:
+                listener(frame, query, answer)
+            except Exception:  # the other questions of the batch are not to suffer
+                _log.exception('expected a listener to return, found it raising')
 
     def _request(self, question: Question) -> Request:
         def must_end() -> bool:

@@ -65,9 +65,9 @@ class WatchRounds:
         self._seen = {watch: seen[watch] for watch in watches if watch in seen}
         self._watches = tuple(watches)
 
-    def on(self, camera: str) -> bool:
-        """Tell whether anything is asked of a camera."""
-        return any(watch.query.camera == camera for watch in self._watches)
+    def on(self, camera: str) -> list[Watch]:
+        """Return what is asked of a camera."""
+        return [watch for watch in self._watches if watch.query.camera == camera]
 
     def due(self, camera: str, image: int) -> list[Watch]:
         """Return those that have not seen a camera's image; who waits longest comes first."""

@@ -21,12 +21,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialllm_ros.scenes.catalogue import COLOURS
 from spatialllm_ros.scenes.shard_questions import Asking, ask_shard
 from spatialllm_ros.scenes.shards import read_shard, shard_indices
 from spatialllm_ros.schema import QuestionRecord, Scene
 
 IMAGE_MARK = '<image>\n'
 """What LLaVA's first question begins with, where the image goes."""
+
+LETTERS = string.ascii_uppercase[: len(COLOURS)]
+"""A column for each option of the questions that have most: of which colour something is."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,7 @@ def write_tsv(asked: Iterable[AskedImage], out: Path) -> int:
     none either, and is left out.
     """
     out.mkdir(parents=True, exist_ok=True)
-    letters = string.ascii_uppercase[:4]
-    columns = ['index', 'question', *letters, 'answer', 'category', 'source', 'licence', 'image']
+    columns = ['index', 'question', *LETTERS, 'answer', 'category', 'source', 'licence', 'image']
     count = 0
     with (out / 'questions.tsv').open('w', encoding='utf-8', newline='') as file:
         writer = csv.DictWriter(file, columns, dialect='excel-tab', restval='')
@@ -107,8 +110,8 @@ def write_tsv(asked: Iterable[AskedImage], out: Path) -> int:
                     {
                         'index': count,
                         'question': record.question,
-                        **dict(zip(letters, record.options, strict=False)),
-                        'answer': letters[record.options.index(record.answer)],
+                        **dict(zip(LETTERS, record.options, strict=False)),
+                        'answer': LETTERS[record.options.index(record.answer)],
                         'category': record.type,
                         'source': item.scene.source,
                         'licence': item.scene.licence,

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.scenes.jobs import ONE_PROCESS, Done, Workers, run_jobs
-from spatialllm_ros.scenes.shards import shard_path, write_shard
-from spatialllm_ros.scenes.simulated import SceneSimulator
+from spatialllm_ros.scenes.shards import OWNER_STRIDE_PX, read_shard, shard_path, write_shard
+from spatialllm_ros.scenes.simulated import SceneSimulator, scene_id
 from spatialllm_ros.scenes.world_styles import TRAINED, VARIED
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, VALIDATION_SEEDS
 
@@ -20,6 +20,9 @@ SPLIT_SEEDS = {
     'validation': VALIDATION_SEEDS,
     'test': HELD_OUT_SEEDS,
 }
+
+SIZE_PX = (192, 144)
+"""Width and height of images unless said otherwise."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,16 @@ class RenderRequest:
     split: str
     first_seed: int
     count: int
-    width_px: int = 192
-    height_px: int = 144
+    width_px: int = SIZE_PX[0]
+    height_px: int = SIZE_PX[1]
     shard_size: int = 500
 
     def __post_init__(self) -> None:
         """Refuse what cannot be rendered or must not be.
 
         Raises:
-            ConfigError: an unknown split, no scenes, or seeds that belong to another split.
+            ConfigError: an unknown split, no scenes, images that the object map does not divide,
+                or seeds that belong to another split.
         """
         if self.split not in SPLIT_SEEDS:
             raise ConfigError(f'expected a split of {list(SPLIT_SEEDS)}, found {self.split!r}')
@@ -50,6 +54,13 @@ class RenderRequest:
             raise ConfigError(
                 'expected count and shard size of at least 1, found '
                 f'{self.count}, {self.shard_size}'
+            )
+        if min(self.width_px, self.height_px) < 1 or any(
+            side % OWNER_STRIDE_PX for side in (self.width_px, self.height_px)
+        ):
+            raise ConfigError(
+                f'expected images of multiples of {OWNER_STRIDE_PX} pixels, found '
+                f'{self.width_px}x{self.height_px}'
             )
         allowed = SPLIT_SEEDS[self.split]
         last = self.first_seed + self.count - 1
@@ -67,13 +78,13 @@ def render_scenes(
     """Render what is missing of the workers' part of a request.
 
     Raises:
-        SceneError: there is no OpenGL to draw with.
-        ConfigError: Ray is wanted and not installed.
+        SceneError: there is no OpenGL to draw with, or a shard that is there cannot be read.
+        ConfigError: the folder has scenes that were not asked for, or Ray is not installed.
     """
     request.folder.mkdir(parents=True, exist_ok=True)
     request = replace(request, folder=request.folder.absolute())  # workers may stand elsewhere
     own = [i for i in range(_shards(request)) if workers.part.holds(i)]
-    missing = [i for i in own if not shard_path(request.folder, i).exists()]
+    missing = [i for i in own if not _is_there(request, i)]
     total, left = (sum(len(_seeds(request, i)) for i in some) for some in (own, missing))
     with tqdm(total=total, initial=total - left, unit='scene', disable=not show_progress) as bar:
         return run_jobs([partial(_render_shard, request, i) for i in missing], workers, bar.update)
@@ -86,6 +97,29 @@ def _shards(request: RenderRequest) -> int:
 def _seeds(request: RenderRequest, index: int) -> range:
     first = request.first_seed + index * request.shard_size
     return range(first, min(first + request.shard_size, request.first_seed + request.count))
+
+
+def _is_there(request: RenderRequest, index: int) -> bool:
+    """Tell whether a shard is whole; the last one of a shorter request is not.
+
+    Raises:
+        ConfigError: it has other scenes.
+    """
+    if not shard_path(request.folder, index).exists():
+        return False
+    scenes = read_shard(request.folder, index)
+    cameras = {(scene.camera.width_px, scene.camera.height_px) for scene in scenes}
+    found = [scene.scene_id for scene in scenes]
+    wanted = [scene_id(seed) for seed in _seeds(request, index)]
+    size = (request.width_px, request.height_px)
+    if found != wanted[: len(found)] or cameras != {size}:
+        raise ConfigError(
+            f'expected {wanted[0]} to {wanted[-1]} in {size[0]}x{size[1]} pixels in '
+            f'{shard_path(request.folder, index)}, found {found[0]} to {found[-1]} in '
+            f'{" and ".join(f"{width}x{height}" for width, height in sorted(cameras))}; choose '
+            'another folder, or delete this one'
+        )
+    return len(found) == len(wanted)
 
 
 _simulators: dict[tuple[int, int], SceneSimulator] = {}

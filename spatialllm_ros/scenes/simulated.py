@@ -20,6 +20,11 @@ SUPERSAMPLING = 2
 SOURCE, LICENCE = 'simulated', 'Apache-2.0'
 
 
+def scene_id(seed: int) -> str:
+    """Return what the scene of a seed is called."""
+    return f'sim-{seed}'
+
+
 class SceneSimulator:
     """Makes the scene of any seed at one image size."""
 
@@ -52,7 +57,7 @@ class SceneSimulator:
         )
         box = fit_letterbox(*self._drawn, *self._size)
         scene = Scene(
-            scene_id=f'sim-{world.seed}',
+            scene_id=scene_id(world.seed),
             image='',
             camera=letterboxed_camera(world.camera.model, box),
             objects=assign_phrases(objects),

@@ -214,7 +214,7 @@ def test_pictures_show_one_right_and_one_wrong_answer_of_each_type(worlds, tmp_p
         ('distance_to_camera', True), ('distance_to_camera', False), ('exist', True),
         ('exist', False), ('heading', False), ('location_above', True),
     ]  # fmt: skip
-    write_pictures(tmp_path / 'out' / 'page.png', SEEN)
+    write_pictures(tmp_path / 'out' / 'page.png', SEEN, (192, 144))
     page = cv2.imread(str(tmp_path / 'out' / 'page.png'))
     assert page.shape[1] > page.shape[0] > 0
     assert page.std() > 10

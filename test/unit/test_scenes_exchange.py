@@ -13,6 +13,7 @@ from spatialllm_ros.evaluation.benchmarks.items import BenchmarkItem
 from spatialllm_ros.scenes.exchange import asked_images, write_llava, write_tsv
 from spatialllm_ros.scenes.shard_questions import Asking
 from spatialllm_ros.scenes.shards import RenderedScene, write_shard
+from spatialllm_ros.schema import QuestionRecord
 
 PER_SCENE = 12
 
@@ -80,6 +81,17 @@ def test_tables_are_read_back_by_the_benchmark_reader(asked, tmp_path):
         assert record.options[found.truth.index] == record.answer
         pixels = cv2.imdecode(np.frombuffer(found.image, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
         assert np.array_equal(pixels, item.rgb)
+
+
+def test_every_option_has_a_letter(asked, tmp_path):
+    colours = ('red', 'orange', 'yellow', 'green', 'blue', 'purple', 'white', 'black')
+    records = [
+        QuestionRecord('sim-0', 'control_colour', 'which?', colours, colour) for colour in colours
+    ]
+    assert write_tsv([replace(asked[0], records=records)], tmp_path) == 8
+    found = list(read_cv_bench(tmp_path / 'questions.tsv'))
+    assert [item.query.options for item in found] == [colours] * 8
+    assert [colours[item.truth.index] for item in found] == list(colours)
 
 
 def test_a_folder_without_shards_is_named(tmp_path):

@@ -17,7 +17,7 @@ from spatialllm_ros.scenes.rendering import RenderRequest, render_scenes
 from spatialllm_ros.scenes.shards import read_scenes, read_shard, shard_path
 from spatialllm_ros.scenes.simulated import SceneSimulator
 from spatialllm_ros.scenes.simulated_renderer import WorldRenderer
-from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, Placement, world_camera
+from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, VALIDATION_SEEDS, Placement, world_camera
 
 WIDTH, HEIGHT = 384, 288
 
@@ -145,6 +145,7 @@ def request(folder, **changes) -> RenderRequest:
         ({'split': 'test'}, 'do not belong'),
         ({'split': 'exam'}, 'exam'),
         ({'count': 0}, 'at least 1'),
+        ({'width_px': 190}, 'multiples of 4 pixels, found 190x144'),
     ],
 )
 def test_requests_that_must_not_be_rendered(tmp_path, changes, words):
@@ -172,6 +173,26 @@ def test_shards_resume_and_do_not_depend_on_who_renders_them(tmp_path):
     assert len(files(one)) == 6
     assert [scene.scene_id for scene in read_scenes(one)] == [f'sim-{i}' for i in range(6)]
     assert read_shard(one, 1)[0].image == 'images-00001.npy#0'
+
+
+def test_a_longer_request_completes_the_last_shard(tmp_path):
+    whole, twice = tmp_path / 'whole', tmp_path / 'twice'
+    assert rendered(request(whole, count=5)) == 5
+    assert rendered(request(twice, count=4)) == 4
+    assert rendered(request(twice, count=5)) == 2
+    assert files(twice) == files(whole)
+
+
+@pytest.mark.parametrize('changes', [
+    {'first_seed': 3}, {'split': 'validation', 'first_seed': VALIDATION_SEEDS.start},
+    {'shard_size': 2}, {'width_px': 96, 'height_px': 72},
+])  # fmt: skip
+def test_other_scenes_in_the_folder_are_not_taken_for_these(tmp_path, changes):
+    rendered(request(tmp_path))
+    before = files(tmp_path)
+    with pytest.raises(ConfigError, match=r'scenes-00000\.jsonl, found sim-0 to sim-2 in 192x144'):
+        rendered(request(tmp_path, **changes))
+    assert files(tmp_path) == before
 
 
 @pytest.mark.skipif(not find_spec('ray'), reason='requirements/ray.txt is not installed')

@@ -147,6 +147,19 @@ def test_where_options_name_objects_the_majority_is_of_a_position():
     assert majority(records) == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize(('name', 'answers', 'expected'), [
+    # 2.0 m is within a tenth of 1.9, 2.0 and 2.2 m; nothing is right more often.
+    ('distance_to_camera', ['1.9 m', '2.0 m', '2.2 m', '3.0 m', '0.5 m'], 3 / 5),
+    # Within 20 degrees of 350 are 340, 350 and 5.
+    ('heading', ['340 degrees', '350 degrees', '5 degrees', '180 degrees'], 3 / 4),
+    ('locate', ['column 20 row 20 distance 2.0 m', 'column 23 row 24 distance 9.0 m',
+                'column 60 row 20 distance 2.0 m'], 2 / 3),
+    ('heading', ['there is no mug', 'there is no dog'], 1),
+])  # fmt: skip
+def test_the_majority_has_the_tolerance_that_answers_have(name, answers, expected):
+    assert majority([asked(name, answer) for answer in answers]) == pytest.approx(expected)
+
+
 def test_the_median_error_is_over_what_was_there_to_measure():
     answers = [
         judged('heading', '90 degrees', True, error=10.0),

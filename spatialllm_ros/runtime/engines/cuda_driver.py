@@ -21,6 +21,9 @@ from spatialllm_ros.errors import EngineError
 
 LIBRARY = 'libcuda.so.1'
 OUT_OF_MEMORY = 2
+NON_BLOCKING = 1
+"""A stream that waits for no other: while a blocking one is recorded, whoever else in this process
+uses the default stream fails. Source: CUstream_flags and cuStreamIsCapturing, cuda.h."""
 MIB = 1024**2
 
 # A device's address is an integer of 64 bits, which ctypes would cut without being told.
@@ -66,7 +69,7 @@ class CudaDriver:
         self._check('cuInit', self._functions['cuInit'](0))
         retain = self._functions['cuDevicePrimaryCtxRetain']
         self._check('cuDevicePrimaryCtxRetain', retain(byref(self._context), 0))
-        self.call('cuStreamCreate', byref(stream), 0)
+        self.call('cuStreamCreate', byref(stream), NON_BLOCKING)
         self.stream = int(stream.value or 0)
 
     def call(self, function: str, *arguments: Any) -> None:
@@ -147,7 +150,11 @@ class DeviceMemory:
         self.address = driver.allocate(self.nbytes)
         # The end of the process frees it anyway, and by then the driver may be gone.
         weakref.finalize(self, driver.free, self.address).atexit = False
-        driver.call('cuMemsetD8Async', self.address, 0, self.nbytes, driver.stream)
+        self.clear()
+
+    def clear(self) -> None:
+        """Let it be all zeros."""
+        self._driver.call('cuMemsetD8Async', self.address, 0, self.nbytes, self._driver.stream)
 
     def write(self, values: NDArray[Any]) -> None:
         """Copy a contiguous array here; it has been read when this returns."""

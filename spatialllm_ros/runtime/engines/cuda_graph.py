@@ -37,11 +37,12 @@ class CudaGraph:
             is_done = work()
         finally:  # the stream would go on recording
             driver.call('cuStreamEndCapture', driver.stream, byref(recorded))
-        if is_done:
+        try:
+            if not is_done:
+                raise EngineError('expected work that can be recorded, found that it failed')
             driver.call('cuGraphInstantiateWithFlags', byref(self._launchable), recorded, 0)
-        driver.call('cuGraphDestroy', recorded)
-        if not is_done:
-            raise EngineError('expected work that can be recorded, found that it failed')
+        finally:
+            driver.call('cuGraphDestroy', recorded)
         destroy = weakref.finalize(self, driver.call, 'cuGraphExecDestroy', self._launchable)
         destroy.atexit = False  # the driver may be gone by then
 

@@ -125,8 +125,7 @@ class RemoteServer:
             try:
                 return self._post(body)
             except HTTPError as error:
-                with error:
-                    said = self._shown(error.read(SHOWN_CHARACTERS))
+                said = self._shown(_body(error))
                 if error.code not in BUSY or attempt == ATTEMPTS - 1:
                     remedy = REMEDIES.get(error.code, OTHERWISE)
                     raise self._failure(f'HTTP {error.code}: {said}', remedy) from None
@@ -166,6 +165,15 @@ class RemoteServer:
         return EngineError(
             f'expected a chat completion by {self.model} from {self.url}, found {found}; {remedy}'
         )
+
+
+def _body(error: HTTPError) -> bytes:
+    """Return the beginning of what came with an error, nothing where it breaks off."""
+    try:
+        with error:
+            return error.read(SHOWN_CHARACTERS)
+    except (OSError, HTTPException):
+        return b''
 
 
 def _key() -> str:

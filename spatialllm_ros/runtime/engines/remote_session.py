@@ -11,9 +11,11 @@ import math
 import re
 import string
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
+from functools import partial
+from threading import BoundedSemaphore, Thread
 from typing import Any
 
 import cv2
@@ -63,7 +65,7 @@ class RemoteSession(Session):
     def __init__(self, server: RemoteServer) -> None:
         """Take the server; it is not asked anything yet."""
         self._server = server
-        self._pool = ThreadPoolExecutor(QUESTIONS_AT_ONCE, 'remote')
+        self._turns = BoundedSemaphore(QUESTIONS_AT_ONCE)
 
     @property
     def engine_name(self) -> str:
@@ -116,7 +118,7 @@ class RemoteSession(Session):
             except QuestionError as error:
                 yield index, error
             else:
-                pending[self._pool.submit(self._ask, encoded, request.query)] = index
+                pending[self._start(partial(self._ask, encoded, request.query))] = index
         try:
             while pending:
                 done, _ = wait(pending, POLL_S, FIRST_COMPLETED)
@@ -129,6 +131,25 @@ class RemoteSession(Session):
         finally:
             for future in pending:
                 future.cancel()
+
+    def _start(self, ask: Callable[[], Answer]) -> Future[Answer]:
+        """Ask in a thread of its own, in its turn.
+
+        No end of the process waits for it, as it would for a pool: a server may take a minute over
+        a question that was cancelled.
+        """
+        future: Future[Answer] = Future()
+
+        def run() -> None:
+            with self._turns:
+                if future.set_running_or_notify_cancel():
+                    try:
+                        future.set_result(ask())
+                    except Exception as error:  # whatever it is, ``result`` raises it
+                        future.set_exception(error)
+
+        Thread(target=run, name='remote', daemon=True).start()
+        return future
 
     def _ask(self, encoded: EncodedFrame, query: Query) -> Answer:
         started = time.perf_counter()
@@ -199,13 +220,21 @@ def _choice(completion: Completion, options: Sequence[str]) -> Said:
 
 
 def _letter_shares(word: Word, letters: str) -> dict[str, float]:
-    """Return the probability of each letter, in whichever way the token is written (`` B.``)."""
+    """Return the probability of each letter, in whichever way the token is written (`` B.``).
+
+    There are none where something else was likelier than every letter: what is written then is a
+    text, in which letters mean nothing (``A`` may begin ``A dog``).
+    """
+    likeliest = max(word.alternatives, key=lambda token: word.alternatives[token])
     shares: dict[str, float] = {}
-    for token, log in word.alternatives.items():
-        letter = token.strip(' \n\t.:()*"\'')
-        if len(letter) == 1 and letter in letters:
+    for token, log in word.alternatives.items() if _bare(likeliest) in [*letters] else ():
+        if (letter := _bare(token)) in [*letters]:
             shares[letter] = shares.get(letter, 0.0) + math.exp(log)
     return shares
+
+
+def _bare(token: str) -> str:
+    return token.strip(' \n\t.:()*"\'')
 
 
 def _named(text: str, options: Sequence[str], letters: str) -> int:

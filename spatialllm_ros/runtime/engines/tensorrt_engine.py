@@ -69,6 +69,9 @@ class TensorRTContext:
             spec: of the same bundle.
             spare: caches that nobody uses. One is taken, or else made, and comes back at the end:
                 the next frame's words are then written where those before were.
+
+        Raises:
+            EngineError: there is no memory for it.
         """
         self._decoder, self._spec = decoder, spec
         self._is_static = spec.flavour == 'static24'
@@ -77,6 +80,8 @@ class TensorRTContext:
         self._row_bytes = spec.head_size * decoder.dtype(f'past_{names[0]}').itemsize
         cache = spare.pop() if spare else self._new_cache(names)
         self._past, self._present = cache
+        for memory in (*self._past.values(), *self._present.values()):
+            memory.clear()  # what the mask hides is multiplied by zero, and must be finite
         weakref.finalize(self, spare.append, cache).atexit = False
 
     @property
@@ -121,7 +126,6 @@ class TensorRTContext:
         self._past, self._present = self._present, self._past
 
     def _new_cache(self, names: Iterable[str]) -> _Cache:
-        """Allocate one, all zeros: what the mask hides is multiplied by zero, must be finite."""
         past = {name: self._new_memory() for name in names}
         present = {
             name: memory
@@ -133,4 +137,4 @@ class TensorRTContext:
 
     def _new_memory(self) -> DeviceMemory:
         rows = self._spec.kv_heads * self._spec.context
-        return DeviceMemory(self._decoder.driver, rows * self._row_bytes)
+        return self._decoder.allocate(rows * self._row_bytes)

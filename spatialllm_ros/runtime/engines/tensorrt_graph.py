@@ -80,6 +80,19 @@ class TensorRTGraph:
         self._arrays: dict[str, DeviceMemory] = {}
         self._steps = Steps()
 
+    def allocate(self, nbytes: int) -> DeviceMemory:
+        """Return new memory, for which the steps that are kept ready give way.
+
+        Raises:
+            EngineError: there is not so much.
+        """
+        try:
+            return DeviceMemory(self.driver, nbytes)
+        except EngineError:
+            if not self._steps.clear():
+                raise
+        return DeviceMemory(self.driver, nbytes)
+
     def dtype(self, tensor: str) -> np.dtype[Any]:
         """Return the type of a tensor."""
         kind: np.dtype[Any] = np.dtype(self._api.nptype(self._engine.get_tensor_dtype(tensor)))
@@ -150,7 +163,7 @@ class TensorRTGraph:
         memory = self._arrays.get(name)
         if memory is None or memory.nbytes < nbytes:
             self._arrays.pop(name, None)  # before the next, which may need its room
-            memory = self._arrays[name] = DeviceMemory(self.driver, nbytes)
+            memory = self._arrays[name] = self.allocate(nbytes)
         return memory
 
     def _new_context(self, profile: int, *, is_small: bool = False) -> Any:

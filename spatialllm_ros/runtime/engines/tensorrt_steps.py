@@ -7,7 +7,7 @@ Source: TensorRT's documentation, "CUDA graphs" under advanced topics.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -16,7 +16,9 @@ from spatialllm_ros.runtime.engines.cuda_driver import CudaDriver, DeviceMemory
 from spatialllm_ros.runtime.engines.cuda_graph import CudaGraph
 
 MOST_STEPS = 8
-"""Kept, the latest used ones; each has an execution context with memory of its own."""
+"""Kept, for each has an execution context with memory of its own."""
+HALVED_AFTER = 500
+"""Steps, after which what has been counted counts half."""
 
 
 class Step:
@@ -37,49 +39,65 @@ class Step:
         self._has_run, self._can_record = False, True
 
     def run(self) -> bool:
-        """Put the step into the stream; it is recorded when it has run once, as TensorRT wants.
-
-        Raises:
-            EngineError: the driver refused.
-        """
-        if self._graph is None and self._has_run and self._can_record:
+        """Put the step into the stream; it is recorded when it has run once, as TensorRT wants."""
+        if self._has_run and self._can_record:
             try:
-                self._graph = CudaGraph(self._driver, self._execute)
-            except EngineError:  # some engines wait or allocate while they run
-                self._can_record = False
+                self._graph = self._graph or CudaGraph(self._driver, self._execute)
+                self._graph.launch()
+            except EngineError:  # some engines wait or allocate while they run; memory is short
+                self._graph, self._can_record = None, False
+            else:
+                return True
         self._has_run = True
-        if self._graph is None:
-            return self._execute()
-        self._graph.launch()
-        return True
+        return self._execute()
 
     def _execute(self) -> bool:
         return bool(self._context.execute_async_v3(self._driver.stream))
 
 
 class Steps:
-    """The latest steps, by whatever tells them apart."""
+    """The steps that come most often, by whatever tells them apart."""
 
     def __init__(self) -> None:
         """Know none."""
-        self._known: OrderedDict[Hashable, Step | None] = OrderedDict()
+        self._kept: dict[Hashable, Step | None] = {}
+        self._counts: Counter[Hashable] = Counter()
+        self._asked = 0
 
     def find(self, key: Hashable, new_step: Callable[[], Step]) -> Step | None:
-        """Return a step that comes for the second time or later; none where it cannot be made.
+        """Return a step that comes more often than others; none where it does not.
 
         Args:
             key: shapes and addresses.
-            new_step: makes it.
+            new_step: makes it; where it cannot, the key is remembered as one without a step.
         """
-        if key not in self._known:
-            self._known[key] = None
-            if len(self._known) > MOST_STEPS:
-                self._known.popitem(last=False)
-            return None
-        self._known.move_to_end(key)
-        if self._known[key] is None:
+        self._count(key)
+        if key not in self._kept and self._deserves(key):
             try:
-                self._known[key] = new_step()
-            except EngineError:  # no memory for a context more: it runs without
-                del self._known[key]
-        return self._known.get(key)
+                self._kept[key] = new_step()
+            except EngineError:  # no memory for another context
+                self._kept[key] = None
+        return self._kept.get(key)
+
+    def clear(self) -> bool:
+        """Give up all of them and their memory; false where there are none."""
+        had_some = any(self._kept.values())
+        self._kept.clear()
+        return had_some
+
+    def _count(self, key: Hashable) -> None:
+        self._asked += 1
+        if self._asked % HALVED_AFTER == 0:  # so that what came often long ago makes room
+            self._counts = Counter({k: n // 2 for k, n in self._counts.items() if n > 1})
+        self._counts[key] += 1
+
+    def _deserves(self, key: Hashable) -> bool:
+        """Make room for a key that came before, and more often than the rarest that is kept."""
+        if self._counts[key] < 2:
+            return False
+        if len(self._kept) >= MOST_STEPS:
+            rarest = min(self._kept, key=lambda kept: self._counts[kept])
+            if self._counts[key] <= self._counts[rarest]:
+                return False
+            del self._kept[rarest]
+        return True

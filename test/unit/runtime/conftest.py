@@ -19,7 +19,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from spatialllm_ros.errors import CancelledError, EngineError, QuestionError
 from spatialllm_ros.geometry import guessed_camera
-from spatialllm_ros.runtime import prefixes, question_queue
+from spatialllm_ros.runtime import background, prefixes, question_queue
 from spatialllm_ros.runtime import scheduler as scheduler_module
 from spatialllm_ros.runtime.bundle import (
     MANIFEST_NAME,
@@ -119,6 +119,7 @@ class TextContext:
         keys = [key_of(row) for row in span.embeddings]
         self._slots += list(zip(span.positions.tolist(), keys, strict=True))
         assert self.length <= self.capacity
+        assert span.positions.max() < DECODER.positions
         assert span.visible.shape == (len(keys), self.length)
         return np.array(
             [self._language(self._text(span.visible[i], first + i)) for i in span.scored],
@@ -359,7 +360,7 @@ def desk(make_desk):
 def clock(monkeypatch):
     """Time that stands still until it is moved."""
     clock = SimpleNamespace(now_s=1000.0, monotonic=lambda: clock.now_s)
-    for module in (prefixes, question_queue, scheduler_module):
+    for module in (background, prefixes, question_queue, scheduler_module):
         monkeypatch.setattr(module, 'time', clock)
     return clock
 

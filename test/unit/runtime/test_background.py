@@ -167,6 +167,26 @@ def test_a_failure_is_told_and_the_next_frame_is_another_try(make_desk, caplog):
     assert desk.ask('three').text == 'three'
 
 
+def test_an_image_that_cannot_be_encoded_is_told_and_tried_again_at_the_rate(
+    make_desk, clock, caplog
+):
+    desk = make_desk(rates=Rates(watch_hz=0.5))
+    desk.scheduler.watch([watch('a'), watch('b'), watch('c', camera='rear')])
+    desk.film(frame_id='broken')
+    told = dict(desk.watched.get(timeout=DEADLINE_S) for _ in range(2))
+    assert {name: type(outcome) for name, outcome in told.items()} == {
+        'a': EngineError, 'b': EngineError,
+    }  # fmt: skip
+    assert 'an image of front could not be encoded: expected an engine' in caplog.text
+    desk.film(frame_id='broken')
+    desk.film('rear')
+    assert heard(desk, 1) == ['c']
+    assert desk.session.encoded.qsize() == 2  # the second one of front has to wait
+    clock.now_s += 2.1
+    desk.film()
+    assert sorted(heard(desk, 2)) == ['a', 'b']
+
+
 def test_a_listener_that_fails_does_not_end_the_worker(make_desk, caplog):
     desk = make_desk(rates=EVERY_FRAME)
     desk.watched.put = None

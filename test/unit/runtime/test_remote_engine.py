@@ -2,6 +2,8 @@
 
 import base64
 import math
+import subprocess
+import sys
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -25,6 +27,27 @@ from spatialllm_ros.schema import AnswerKind, Frame, Query
 
 YES_NO = Query('is the mug left of the car?', ('yes', 'no'))
 OPEN = Query('how far is the mug?')
+
+
+ASK_AND_CANCEL = """
+import sys
+import time
+import numpy as np
+from spatialllm_ros.errors import CancelledError
+from spatialllm_ros.geometry import guessed_camera
+from spatialllm_ros.runtime.engines.remote_server import RemoteServer
+from spatialllm_ros.runtime.engines.remote_session import RemoteSession
+from spatialllm_ros.schema import Frame, Query
+
+session = RemoteSession(RemoteServer(sys.argv[1], 'big', timeout_s=60))
+frame = Frame(np.zeros((4, 4, 3), np.uint8), guessed_camera(4, 4, 1.0), 0, '', 'c')
+end_s = time.monotonic() + 1
+try:
+    session.answer(session.encode(frame), Query('what?'),
+                   is_cancelled=lambda: time.monotonic() > end_s)
+except CancelledError:
+    pass
+"""
 
 
 @pytest.fixture
@@ -84,6 +107,20 @@ def test_the_letter_is_found_behind_other_tokens(serve):
     _, session = serve(says('**B**', ('**', {'**': 0.9, '#': 0.1}), ('B', {'B': 0.3, 'A': 0.1})))
     answer = session.answer(session.encode(a_frame()), YES_NO)
     assert (answer.choice, answer.confidence) == (1, pytest.approx(0.75))
+
+
+@pytest.mark.parametrize(('text', 'words', 'choice', 'confidence'), [
+    # The letters are unlikely where "Option" stands, and tell nothing there.
+    ('Option B', [('Option', {'Option': 0.9, 'A': 0.1}), (' B', {' B': 0.9, ' A': 0.1})], 1, 0.9),
+    ('a car', [('a', {'a': 0.7, 'A': 0.3}), (' car', {' car': 0.9, ' A': 0.1})], 1, math.nan),
+])  # fmt: skip
+def test_letters_count_only_where_one_was_likeliest(serve, text, words, choice, confidence):
+    _, session = serve(says(text, *words))
+    query = Query('what is nearer?', ('a dog', 'a car'))
+    answer = session.answer(session.encode(a_frame()), query)
+    assert (answer.choice, answer.confidence) == (
+        choice, pytest.approx(confidence, nan_ok=True),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(('text', 'choice'), [
@@ -193,6 +230,23 @@ def test_what_a_server_does_wrong_names_it_and_the_remedy(serve, reply, words):
     with pytest.raises(EngineError, match=words) as failure:
         session.answer(session.encode(a_frame()), YES_NO)
     assert str(failure.value).startswith(f'expected a chat completion by big from {server.url}, ')
+
+
+def test_an_error_that_breaks_off_is_still_told(serve):
+    headers = {'Content-Length': '100', 'Transfer-Encoding': 'chunked'}
+    _, session = serve(lambda _: (500, headers, [b'zz']))
+    with pytest.raises(EngineError, match='HTTP 500: nothing; see its log'):
+        session.answer(session.encode(a_frame()), YES_NO)
+
+
+def test_the_end_of_a_process_does_not_wait_for_a_server(serve):
+    def silent(body):
+        server.done.wait()
+        return says('A')(body)
+
+    server, _ = serve(silent)
+    subprocess.run([sys.executable, '-c', ASK_AND_CANCEL, server.url], check=True, timeout=20)
+    assert len(server.bodies) == 1
 
 
 def test_a_busy_server_is_asked_again(serve):

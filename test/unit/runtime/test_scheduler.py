@@ -110,6 +110,23 @@ def test_a_lookup_outlives_its_question(desk):
     assert lookup.result(DEADLINE_S).text == 'where?'
 
 
+def test_a_listener_that_fails_spoils_no_answer(desk, caplog):
+    def fail(frame, query, answer):
+        raise ZeroDivisionError
+
+    heard = []
+    desk.scheduler.add_listener(fail)
+    desk.scheduler.add_listener(lambda frame, query, answer: heard.append(answer.text))
+    talking = desk.talk()
+    asked = [desk.submit(question) for question in ('one', 'two')]
+    talking.cancel()
+    desk.let_go_on()
+    assert [future.result(DEADLINE_S).text for future in asked] == ['one', 'two']
+    desk.ask('three')
+    assert heard[:2] == ['one', 'two']
+    assert caplog.text.count('expected a listener to return') >= 2
+
+
 def test_an_answer_does_not_wait_for_its_batch(desk):
     holding = desk.talk()
     short, long = desk.submit('short'), desk.submit('talk')
@@ -293,6 +310,7 @@ def test_encoding_ahead_outlives_old_and_broken_frames(make_desk, clock):
     desk.film('rear', stamp_s=0.0)
     desk.film(frame_id='broken')
     assert desk.session.encoded.get(timeout=DEADLINE_S).frame_id == 'broken'
+    clock.now_s += 0.2
     good = desk.film()
     assert desk.session.encoded.get(timeout=DEADLINE_S) is good
     assert desk.ask('one').timing.encode_s == 0.0

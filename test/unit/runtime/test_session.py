@@ -1,6 +1,7 @@
 """Packed decoding and closed answers against a slow reading of each text from its beginning."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -239,6 +240,17 @@ def test_what_was_guessed_right_is_not_asked_for(text_session, frame, passes, qu
     session = text_session(said)
     assert session.answer(session.encode(frame()), Query(question)).text == said[question]
     assert passes == read
+
+
+def test_guesses_end_where_the_model_knows_no_positions(text_session, frame):
+    """The longest question, and an answer that runs to its limit among guesses."""
+    limit, manifest = 10, text_session().bundle.manifest
+    words = ['red', 'car'] * manifest.decoder.positions
+    room = manifest.decoder.positions - 1 - manifest.image.tokens - 1 - limit
+    question, said = ' '.join(words[:room]), ' '.join(words[:limit])
+    limits = replace(manifest.limits, answer_tokens=limit, question_characters=500)
+    session = text_session({question: said}, limits=limits)
+    assert session.answer(session.encode(frame()), Query(question)).text == said
 
 
 @pytest.mark.parametrize('seed', range(20))
