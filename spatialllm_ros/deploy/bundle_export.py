@@ -9,11 +9,10 @@ The image size, the context and the vocabulary may be others than the checkpoint
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,10 @@ from spatialllm_ros.deploy.context_size import (
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
 from spatialllm_ros.deploy.decoder_graph import decoder_graph, decoder_heads, decoder_positions
 from spatialllm_ros.deploy.image_size import Size, check_encodes, set_image_size
+from spatialllm_ros.deploy.inheritance import IMAGE, VOCABULARY, inherited
 from spatialllm_ros.deploy.needed_words import NeededWords
 from spatialllm_ros.deploy.parity import check_parity
+from spatialllm_ros.deploy.replacing import replaced_bundle
 from spatialllm_ros.deploy.rounding import computing_as_stored, round_to_half
 from spatialllm_ros.deploy.special_tokens import SPECIAL_WORDS, ids_of, special_tokens
 from spatialllm_ros.deploy.vision_graph import OPSETS, write_vision_graph
@@ -76,6 +77,7 @@ class ExportSettings:
         words: what is kept of the vocabulary; None for all of it.
         temperature: what log-probabilities are divided by to be confidences.
         training: where the weights come from, for people.
+        source: the manifest of the bundle whose weights these are, if they come from one.
         inside_bytes: weights that a graph's own file may hold; of a larger graph they lie in a
             data file beside it.
     """
@@ -89,6 +91,7 @@ class ExportSettings:
     limits: Limits = field(default_factory=Limits)
     temperature: float = 1.0
     training: Mapping[str, Any] = field(default_factory=dict)
+    source: Manifest | None = None
     inside_bytes: int = INSIDE_BYTES
 
     def __post_init__(self) -> None:
@@ -128,12 +131,13 @@ def export_bundle(
             these settings, the folder holds something else than a bundle, or disk or context are
             too small.
     """
+    folder = folder.resolve()
     special_tokens(tokenizer.read_bytes(), tokenizer)
     model.eval()
     words, adapted = adapt_model(model, tokenizer.read_bytes(), settings)
     tokens = special_tokens(words, tokenizer)
     settings = with_context(model.config, settings)
-    if 'image' in adapted:
+    if IMAGE in adapted:
         check_encodes(model)
     is_large = decoder_bytes(model.language_model) > settings.inside_bytes
     with replaced_bundle(folder) as made:
@@ -145,6 +149,8 @@ def export_bundle(
             round_to_half(model)
         _write_files(model, words, made, settings)
         manifest = replace(_manifest(model, tokens, made, settings), adapted=adapted)
+        if settings.source is not None:
+            manifest = inherited(manifest, settings.source)
         (made / MANIFEST_NAME).write_text(manifest.to_json(), encoding='utf-8')
         with computing_as_stored(model.language_model) if is_large else nullcontext():
             check_parity(model, load_bundle(made))
@@ -166,13 +172,13 @@ def adapt_model(
     old_size = (model.config.image_width, model.config.image_height)
     if settings.image_size not in (None, old_size):
         set_image_size(model, settings.image_size)
-        adapted['image'] = {'trained_width_px': old_size[0], 'trained_height_px': old_size[1]}
+        adapted[IMAGE] = {'trained_width_px': old_size[0], 'trained_height_px': old_size[1]}
     if settings.words is not None:
         trained = model.config.text_config.vocab_size
         marks = set(ids_of(tokenizer, SPECIAL_WORDS).values())
         cut = cut_model(model, tokenizer, settings.words, marks)
         tokenizer = cut.tokenizer
-        adapted['vocabulary'] = {'words': settings.words.source, 'trained_tokens': trained}
+        adapted[VOCABULARY] = {'words': settings.words.source, 'trained_tokens': trained}
     return tokenizer, adapted
 
 
@@ -188,7 +194,7 @@ def with_context(config: Any, settings: ExportSettings) -> ExportSettings:
         settings = replace(settings, context=context, limits=limits)
     if settings.questions is not None or settings.image_size is not None:
         check_positions(config, settings.limits.answer_tokens)
-    check_context(config, settings.context)
+    check_context(config, settings.context, settings.limits.answer_tokens)
     return settings
 
 
@@ -223,31 +229,6 @@ def check_disk(folder: Path, needed: int) -> None:
         raise ConfigError(
             f'expected {needed / 2**30:.1f} GiB of free disk at {folder.parent}, found '
             f'{free / 2**30:.1f}; make room, or name a folder on another disk'
-        )
-
-
-@contextmanager
-def replaced_bundle(folder: Path) -> Iterator[Path]:
-    """Give an empty folder to fill, which takes a bundle's place unless filling it fails.
-
-    Raises:
-        ConfigError: there is something else than a bundle in the place.
-    """
-    _check_replaceable(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix='.export-', dir=folder.parent) as scratch:
-        made = Path(scratch) / 'bundle'
-        made.mkdir()
-        yield made
-        shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
-
-
-def _check_replaceable(folder: Path) -> None:
-    if folder.exists() and not (folder / MANIFEST_NAME).is_file() and any(folder.iterdir()):
-        raise ConfigError(
-            f'expected a new folder, an empty one or a bundle to replace, found other files in '
-            f'{folder}; name another folder'
         )
 
 

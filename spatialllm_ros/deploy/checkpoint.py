@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +18,7 @@ from spatialllm_ros.deploy.bundle_export import FILES, ExportSettings, export_bu
 from spatialllm_ros.errors import ConfigError, SpatialLLMError
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
-from spatialllm_ros.runtime.bundle import MANIFEST_NAME, TOKENIZER, Bundle
+from spatialllm_ros.runtime.bundle import MANIFEST_NAME, TOKENIZER, Bundle, load_bundle
 
 REMEDY = 'name the model/ folder of a training run, or train one with training/train.py'
 
@@ -71,15 +72,18 @@ def load_checkpoint(folder: Path, as_stored: bool = False) -> SpatialLLMForCondi
 
 
 def export_checkpoint(folder: Path, target: Path, settings: ExportSettings) -> Bundle:
-    """Write the bundle of a model folder.
+    """Write the bundle of a model folder, which may be a bundle itself.
 
     Raises:
         ConfigError: see ``load_checkpoint`` and ``export_bundle``.
+        BundleError: the folder is a bundle, and a broken one.
     """
     tokenizer = folder / FILES[TOKENIZER]
     model = load_checkpoint(folder, as_stored=True)
     if not tokenizer.is_file():
         raise ConfigError(f'expected {tokenizer} beside the weights, found none; {REMEDY}')
+    if (folder / MANIFEST_NAME).is_file():
+        settings = replace(settings, source=load_bundle(folder).manifest)
     return export_bundle(model, tokenizer, target, settings)
 
 

@@ -8,6 +8,8 @@ from spatialllm_ros.errors import ConfigError
 
 QUESTION_TOKENS, OPTION_TOKENS = 35, 13
 """Room for the longest question of the project's tables with its mark, and for its options."""
+SHORTEST_QUESTION = 2
+"""A word, and the mark behind it."""
 MOST_QUESTIONS = 64
 """Asked at once; the node's ``max_batch`` ends there, too."""
 
@@ -18,16 +20,17 @@ def context_for(config: Any, questions: int, answer_tokens: int) -> int:
     return 1 + int(config.tokens_per_image) + questions * each
 
 
-def check_context(config: Any, context: int) -> None:
-    """Refuse a cache that holds no question behind the image.
+def check_context(config: Any, context: int, answer_tokens: int) -> None:
+    """Refuse a cache that holds no question with its answer behind the image.
 
     Raises:
         ConfigError: says how much the least is.
     """
-    least = config.tokens_per_image + 2
+    least = 1 + config.tokens_per_image + SHORTEST_QUESTION + answer_tokens
     if context < least:
         raise ConfigError(
-            f'expected a context of at least {least} positions for the image and a question, '
+            f'expected a context of at least {least} positions for the image, a question and its '
+            'answer, '
             f'found {context}; raise --context or name --questions'
         )
 

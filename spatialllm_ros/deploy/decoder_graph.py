@@ -76,7 +76,7 @@ def decoder_heads(config: Any) -> Heads:
 
 
 def decoder_positions(config: Any, context: int) -> int:
-    """Return how long one text can be: the graph has angles for so many positions."""
+    """Return how long one text can be: for so many positions the graph has angles."""
     return min(context, int(config.max_position_embeddings))
 
 
@@ -118,13 +118,20 @@ class _DecoderWriter:
         return graph.model()
 
     def _rope_tables(self) -> None:
-        """Add the tables (positions, E / 2) that the model's own rotary embedding computes."""
+        """Add the tables (context, E / 2) that the model's own rotary embedding computes.
+
+        Runtimes take no more new positions at once than a table has rows, and questions side by
+        side are many at few places: there are rows for all, though none is looked up behind
+        ``decoder_positions``.
+        """
         rotary = self.model.model.rotary_emb
         count = decoder_positions(self.config, self.context)
         positions = torch.arange(count, device=rotary.inv_freq.device)[None]
         tables = rotary(torch.zeros(1, device=positions.device), positions)
         for name, table in zip(('rope_cos', 'rope_sin'), tables, strict=True):
-            self.graph.weight(name, table[0, :, : table.shape[-1] // 2].float())
+            rows = table[0, :, : table.shape[-1] // 2].float()
+            unused = rows.new_zeros(self.context - count, rows.shape[1])
+            self.graph.weight(name, torch.cat([rows, unused]))
 
     def _layer(self, layer: Any, name: str, index: int, x: str) -> str:
         normed = self._norm(layer.input_layernorm, f'{name}.input_norm', x)

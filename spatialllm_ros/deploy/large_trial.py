@@ -48,6 +48,19 @@ class TrialSizes:
     heads: int = 32
     key_heads: int = 8
 
+    def __post_init__(self) -> None:
+        """Refuse what makes no decoder.
+
+        Raises:
+            ConfigError: names the sizes that do not go together.
+        """
+        if self.hidden_size % (2 * self.heads) or self.heads % self.key_heads:
+            raise ConfigError(
+                'expected a hidden size that is a multiple of twice the heads, and heads that are '
+                f'a multiple of the key heads, found {self.hidden_size}, {self.heads} and '
+                f'{self.key_heads}'
+            )
+
     def config(self) -> SpatialLLMConfig:
         """Return the configuration of the model."""
         tokenizer = build_tokenizer()
@@ -89,6 +102,7 @@ def run_trial(
     Raises:
         ConfigError: the place is taken, the disk too small, or the model cannot have a precision.
     """
+    precisions = list(dict.fromkeys(precisions))
     if taken := [name for name in ('model', FLOAT32, *precisions) if (folder / name).exists()]:
         raise ConfigError(f'expected room for new folders in {folder}, found {taken}; delete them')
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,12 +15,13 @@ from typing import Protocol
 
 import onnx
 
-from spatialllm_ros.deploy.bundle_export import check_disk, replaced_bundle
+from spatialllm_ros.deploy.bundle_export import check_disk
 from spatialllm_ros.deploy.dynamic_int8 import dynamic_int8
 from spatialllm_ros.deploy.float8 import float8_products
 from spatialllm_ros.deploy.half_precision import to_half
 from spatialllm_ros.deploy.nvfp4 import nvfp4_products
 from spatialllm_ros.deploy.product_peaks import Peaks, product_peaks
+from spatialllm_ros.deploy.replacing import replaced_bundle
 from spatialllm_ros.deploy.weight_only import int4_weights, int8_weights
 from spatialllm_ros.deploy.weight_storage import WeightStore, data_path, rewritten_graph
 from spatialllm_ros.errors import BundleError, ConfigError
@@ -114,8 +115,17 @@ class QuantiseSettings:
             raise ConfigError(
                 f'expected a precision of {list(PRECISIONS)}, found {self.precision!r}'
             )
-        if not 0 <= self.max_loss <= 100:
-            raise ConfigError(f'expected a loss of 0 to 100 points, found {self.max_loss}')
+        check_points(self.max_loss)
+
+
+def check_points(loss: float) -> None:
+    """Refuse what is no share of a hundred points.
+
+    Raises:
+        ConfigError: it is less than none, more than all, or no number.
+    """
+    if not 0 <= loss <= 100:
+        raise ConfigError(f'expected a loss of 0 to 100 points, found {loss}')
 
 
 @dataclass(frozen=True)
@@ -150,7 +160,8 @@ def quantise_bundle(folder: Path, out: Path, settings: QuantiseSettings) -> Bund
             answers got worse; nothing is written.
         SceneError: there is no OpenGL to draw with.
     """
-    if out.resolve() == folder.resolve():
+    out = out.resolve()
+    if out == folder.resolve():
         raise ConfigError(f'expected another folder than that of the parent, found {out}')
     parent = load_bundle(folder)
     identity = sha256_of(folder / MANIFEST_NAME)

@@ -5,7 +5,7 @@ Formats with few exponents scale activations by that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -14,11 +14,12 @@ from onnx import TensorProto, helper
 from tqdm import tqdm
 
 from spatialllm_ros.deploy.products import left_sides, product_weights
-from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.errors import ConfigError, QuestionError
 from spatialllm_ros.evaluation.asked_worlds import asked_worlds
-from spatialllm_ros.runtime.answering import Request
+from spatialllm_ros.runtime.answering import Outcome, Request
 from spatialllm_ros.runtime.bundle import DECODER, VISION, Bundle, DecoderSpec
 from spatialllm_ros.runtime.engines.base import DecoderContext, Floats, Span
+from spatialllm_ros.runtime.engines.onnx_contexts import failures_named
 from spatialllm_ros.runtime.engines.onnx_engine import CPU
 from spatialllm_ros.runtime.engines.spans import check_room, static_inputs
 from spatialllm_ros.runtime.session import SpatialSession
@@ -36,7 +37,8 @@ def product_peaks(bundle: Bundle) -> dict[str, float]:
     """Answer questions about ``WORLDS`` and return what was met.
 
     Raises:
-        ConfigError: the bundle's cache grows; its operators are too old for what needs peaks.
+        ConfigError: the bundle's cache grows, its operators are too old for what needs peaks; or
+            most questions cannot be read.
         SceneError: there is no OpenGL to draw with.
     """
     if bundle.manifest.decoder.flavour != 'static24':
@@ -48,10 +50,22 @@ def product_peaks(bundle: Bundle) -> dict[str, float]:
     engine = _PeakEngine(bundle)
     session = SpatialSession(bundle, engine)
     worlds = asked_worlds(WORLDS, (image.width_px, image.height_px))
+    outcomes: list[Outcome] = []
     for world in tqdm(worlds, total=len(WORLDS), unit='world', desc='greatest values'):
-        queries = [Query(record.question, record.options) for record in world.records]
-        session.answer_batch(session.encode(world.frame), [Request(query) for query in queries])
+        requests = [Request(Query(record.question, record.options)) for record in world.records]
+        outcomes += session.answer_batch(session.encode(world.frame), requests)
+    _check_read(bundle, outcomes)
     return engine.peaks
+
+
+def _check_read(bundle: Bundle, outcomes: Sequence[Outcome]) -> None:
+    """Refuse to know values by questions of which most were not even read."""
+    refused = [outcome for outcome in outcomes if isinstance(outcome, QuestionError)]
+    if not outcomes or len(refused) > len(outcomes) / 2:
+        raise ConfigError(
+            f'expected questions that {bundle.folder} can read, to see how large its values get, '
+            f'found {len(outcomes) - len(refused)} of {len(outcomes)}: {[*refused, None][0]}'
+        )
 
 
 class _PeakEngine:
@@ -101,7 +115,8 @@ class _PeakContext:
         past = {f'past_{name}': values for name, values in self._cache.items()}
         inputs = static_inputs(span, self.length, self.capacity) | past
         names = [output.name for output in self._decoder.get_outputs()]
-        found = dict(zip(names, self._decoder.run(names, inputs), strict=True))
+        with failures_named('the decoder graph'):
+            found = dict(zip(names, self._decoder.run(names, inputs), strict=True))
         self._cache = {name: found[f'present_{name}'] for name in self._cache}
         for name, peak in self._peaks.items():
             self._peaks[name] = max(peak, float(found[f'{name}{PEAK}']))

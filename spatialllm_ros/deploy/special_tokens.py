@@ -21,9 +21,12 @@ def special_tokens(tokenizer: bytes, path: Path) -> SpecialTokens:
     """Return the ids with a meaning of their own in a ``tokenizer.json``.
 
     Raises:
-        ConfigError: some are missing; names the path.
+        ConfigError: it is no tokenizer, or some are missing; names the path.
     """
-    found = ids_of(tokenizer, SPECIAL_WORDS)
+    try:
+        found = ids_of(tokenizer, SPECIAL_WORDS)
+    except Exception as error:  # the library raises nothing narrower
+        raise ConfigError(f'{path}: expected a tokenizer, found {error}; copy it anew') from error
     missing = [word for word in SPECIAL_WORDS if word not in found]
     if missing:
         raise ConfigError(f'{path}: expected the tokens {list(SPECIAL_WORDS)}, found no {missing}')

@@ -13,6 +13,7 @@ from pathlib import Path
 import onnx
 from onnx import helper
 
+from spatialllm_ros.deploy.nvfp4_imitation import NAME as IMITATION
 from spatialllm_ros.errors import ConfigError, EngineError
 from spatialllm_ros.runtime.bundle import Bundle
 from spatialllm_ros.runtime.engines.spans import CACHE
@@ -27,6 +28,7 @@ REMEDIES = {
     **dict.fromkeys(
         CPU_OPERATORS, 'this precision is for CPUs: export float16, or int8 or int4 weights only'
     ),
+    IMITATION: 'this bundle is for measuring on a CPU: quantise its parent to nvfp4',
 }
 """What to do about an operator that TensorRT does not support."""
 OTHERWISE = 'export the bundle again without it'

@@ -55,6 +55,18 @@ class VerifySettings:
     worlds: int = 100
     threads: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be asked.
+
+        Raises:
+            ConfigError: no question, or fewer than no worlds or threads.
+        """
+        if self.questions < 1 or self.worlds < 0 or self.threads < 0:
+            raise ConfigError(
+                'expected at least one question to compare words on, and worlds and threads from '
+                f'0 on, found {self.questions}, {self.worlds} and {self.threads}'
+            )
+
 
 @dataclass(frozen=True)
 class Verified:
@@ -90,7 +102,7 @@ def verify(bundles: Sequence[Bundle], settings: VerifySettings) -> list[Verified
         SceneError: there is no OpenGL to draw with.
     """
     first = bundles[0]
-    if 'weights' not in first.manifest.files:
+    if not any(entry.path.endswith('.safetensors') for entry in first.manifest.files.values()):
         raise ConfigError(
             f'expected the weights of the model in {first.folder}, found graphs alone; name the '
             'bundle that it was made of first'
@@ -101,7 +113,8 @@ def verify(bundles: Sequence[Bundle], settings: VerifySettings) -> list[Verified
     worlds = _worlds(first, settings.questions)
     engines = [load_engine(bundle, settings.engine, settings.threads) for bundle in bundles]
     sessions = [SpatialSession(*pair) for pair in zip(bundles, engines, strict=True)]
-    case = _case(first, worlds[0])
+    context = min(bundle.manifest.decoder.context for bundle in bundles)
+    case = _case(first, worlds[0], context)
     gaps = [stage_gaps(reference.model, engine, case) for engine in engines]
     same = _same_words(reference, sessions, worlds)
     found = _accuracies(sessions, settings.worlds)
@@ -154,8 +167,6 @@ def missed(found: Verified, first: Verified, max_loss: float) -> list[str]:
 
 def _worlds(bundle: Bundle, questions: int) -> list[AskedWorld]:
     """Return the first held-out worlds with so many questions in all."""
-    if questions < 1:
-        raise ConfigError(f'expected at least one question to compare words on, found {questions}')
     image, worlds = bundle.manifest.image, []
     # More worlds than are needed: some have few questions, or none.
     seeds = seeds_from(HELD_OUT_SEEDS.start, questions + QUESTIONS_PER_WORLD, HELD_OUT_SEEDS)
@@ -165,20 +176,31 @@ def _worlds(bundle: Bundle, questions: int) -> list[AskedWorld]:
         questions -= len(records)
         if not questions:
             break
+    if not worlds:
+        raise ConfigError('expected questions about held-out worlds, found none in such images')
     return worlds
 
 
-def _case(bundle: Bundle, world: AskedWorld) -> ParityCase:
-    """Return a real image and as many of its questions as fit together, up to the batch."""
+def _case(bundle: Bundle, world: AskedWorld, context: int) -> ParityCase:
+    """Return a real image and as many of its questions as fit together, up to the batch.
+
+    Raises:
+        ConfigError: not even one does.
+    """
     manifest = bundle.manifest
     builder = PromptBuilder(manifest, Tokenizer(bundle.path(TOKENIZER)))
     questions: list[Sequence[int]] = []
-    room = manifest.decoder.context - 1 - manifest.image.tokens
+    room = context - 1 - manifest.image.tokens
     for record in world.records[:BATCH]:
         question = builder.build(Query(record.question)).question
         room -= len(question) + WORDS
         if room >= 0:
             questions.append(question)
+    if not questions:
+        raise ConfigError(
+            f'expected contexts that hold an image and a question, found one of {context} '
+            'positions; export with a longer one'
+        )
     # Which words are written does not matter here, so that those of a question will do.
     words = questions[0][:WORDS]
     inputs = vision_inputs(world.frame, manifest.image)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from spatialllm_ros.deploy.one_model import load_one_model
 from spatialllm_ros.deploy.parity import STAGES
+from spatialllm_ros.deploy.precision import check_points
 from spatialllm_ros.deploy.verification import Verified, VerifySettings, missed, verify
 from spatialllm_ros.runtime.engines import ENGINES
 
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         SceneError: there is no OpenGL to draw with.
     """
     parsed = _parser().parse_args(arguments)
+    check_points(parsed.max_loss)
     settings = VerifySettings(parsed.engine, parsed.questions, parsed.worlds, parsed.threads)
     found = verify(load_one_model(parsed.bundles), settings)
     failures = [missed(item, found[0], parsed.max_loss) for item in found]
@@ -72,8 +74,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _table(found: Sequence[Verified]) -> str:
     width = max(len('bundle'), *(len(item.name) for item in found))
+    wide = max(len('precision'), *(len(item.precision) for item in found))
     stages = ''.join(f'{stage:>10s}' for stage in STAGES)
-    head = f'{"bundle":{width}s}  {"precision":13s}{"flavour":9s}{stages}'
+    head = f'{"bundle":{width}s}  {"precision":{wide}s}  {"flavour":9s}{stages}'
     lines = [f'{head}    allowed  same words  accuracy']
     for item in found:
         gaps = ''.join(f'{item.gaps[stage]:10.1e}' for stage in STAGES)
@@ -81,8 +84,8 @@ def _table(found: Sequence[Verified]) -> str:
         words = f'{item.same_words}/{item.questions}'
         accuracy = '' if item.accuracy is None else f'{item.accuracy:10.4f}'
         lines.append(
-            f'{item.name:{width}s}  {item.precision:13s}{item.flavour:9s}{gaps}{allowed:>11s}'
-            f'{words:>12s}{accuracy}'
+            f'{item.name:{width}s}  {item.precision:{wide}s}  {item.flavour:9s}{gaps}'
+            f'{allowed:>11s}{words:>12s}{accuracy}'
         )
     return '\n'.join(lines)
 

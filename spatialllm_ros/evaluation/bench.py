@@ -153,24 +153,31 @@ def run_bench(
                 item.samples[name] += seconds
     limits = probe.best()
     contestants = [item.contestant for item in loaded]
-    weights = sum(one.decoder_weights for one in contestants if isinstance(one, Generate))
+    generate = next((one for one in contestants if isinstance(one, Generate)), None)
     return BenchResult(
         processor=processor_name(),
         cores=os.cpu_count() or 1,
         load_before=load_before,
         rounds=rounds,
         limits=limits,
-        rows=[_row(item, limits, weights) for item in loaded],
+        rows=[_row(item, limits, generate) for item in loaded],
         off=off,
     )
 
 
 def bench_worlds(bundle: Bundle) -> list[AskedWorld]:
-    """Return the first held-out worlds that there is something to ask about."""
+    """Return the first held-out worlds that there is something to ask about.
+
+    Raises:
+        ConfigError: there is none.
+    """
     image = bundle.manifest.image
     seeds = seeds_from(HELD_OUT_SEEDS.start, 10 * WORLDS, HELD_OUT_SEEDS)
     worlds = asked_worlds(seeds, (image.width_px, image.height_px))
-    return list(islice((world for world in worlds if world.records), WORLDS))
+    found = list(islice((world for world in worlds if world.records), WORLDS))
+    if not found:
+        raise ConfigError('expected questions about held-out worlds, found none in such images')
+    return found
 
 
 def _load_all(
@@ -200,13 +207,22 @@ def _load_all(
             yield _Loaded(contestant, resident_bytes() - before, defaultdict(list))
 
 
-def _row(item: _Loaded, limits: MachineLimits, weights: int) -> BenchRow:
+def _prefix_products(item: _Loaded, generate: Generate | None) -> int:
+    """Return how many operations a prefix's products take; 0 where the model is not known."""
+    if generate is None:
+        return 0
+    positions = 1 + item.contestant.bundle.manifest.image.tokens
+    is_torch = item.contestant.name.startswith('torch')  # graphs pick what is scored, it does not
+    return 2 * generate.prefix_products(positions, picks_scored=not is_torch)
+
+
+def _row(item: _Loaded, limits: MachineLimits, generate: Generate | None) -> BenchRow:
     bundle = item.contestant.bundle
     manifest, samples = bundle.manifest, item.samples
     medians = {name: float(np.median(seconds)) for name, seconds in samples.items()}
     word_s, prefix_s = medians.get(decode(1)), medians.get(PREFIX)
     read_s = decoder_bytes(bundle) / limits.bandwidth_bytes_per_s
-    products = 2 * weights * (1 + manifest.image.tokens)
+    products = _prefix_products(item, generate)
     return BenchRow(
         bundle=manifest.name,
         precision=manifest.decoder.precision,

@@ -128,11 +128,30 @@ class Generate:
         torch.set_num_threads(threads)
         self.bundle = bundle
         self._reference = TransformersReference(bundle.folder)
-        layers = self._reference.model.language_model.model.modules()
-        self.decoder_weights = sum(
-            layer.weight.numel() for layer in layers if isinstance(layer, torch.nn.Linear)
-        )
-        """Factors of the products that every position takes part in, whatever their precision."""
+        layers = self._reference.model.language_model.model.layers
+        self._factors = [
+            sum(
+                part.weight.numel()
+                for part in layer.modules()
+                if isinstance(part, torch.nn.Linear)
+            )
+            for layer in layers
+        ]
+        attention = layers[-1].self_attn
+        self._last_kept = sum(p.weight.numel() for p in (attention.k_proj, attention.v_proj))
+
+    def prefix_products(self, positions: int, *, picks_scored: bool) -> int:
+        """Return how many products of two numbers a prefix takes, but for attention's own.
+
+        Args:
+            positions: of the prefix.
+            picks_scored: the last layer does nothing but keys and values for all positions, and
+                the rest for the one that is scored.
+        """
+        if not picks_scored:
+            return positions * sum(self._factors)
+        *before, last = self._factors
+        return positions * (sum(before) + self._last_kept) + last - self._last_kept
 
     def turn(self, world: AskedWorld) -> Samples:
         """See ``Contestant.turn``."""

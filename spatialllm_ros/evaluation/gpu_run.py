@@ -145,8 +145,9 @@ def _bundle(folder: Path, engine: str, precision: str, scratch: Path) -> Bundle:
         return load_bundle(folder)
     made = scratch / precision
     if not made.is_dir():
-        made.mkdir()
-        write_quantised(load_bundle(folder), made, 'fp16')
+        with TemporaryDirectory(dir=scratch) as begun:  # one that fails leaves none half written
+            write_quantised(load_bundle(folder), Path(begun), 'fp16')
+            shutil.copytree(begun, made)
     if engine == 'tensorrt':
         shutil.rmtree(made / 'engines', ignore_errors=True)
         tensorrt_command.main([str(made)])

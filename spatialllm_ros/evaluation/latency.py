@@ -15,6 +15,7 @@ from statistics import median
 import torch
 
 from spatialllm_ros.deploy.reference import TransformersReference
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.evaluation.asked_worlds import AskedWorld, asked_worlds, seeds_from
 from spatialllm_ros.evaluation.contestants import timed
 from spatialllm_ros.evaluation.written_words import written_words
@@ -65,6 +66,10 @@ def compare_latency(bundle: Path, worlds: int, threads: int) -> LatencyCompariso
         ConfigError: the weights do not fit, or there is no world to ask about.
         SceneError: there is no OpenGL to draw with.
     """
+    if worlds < 1 or threads < 1:
+        raise ConfigError(
+            f'expected at least one world and one thread, found {worlds} and {threads}'
+        )
     torch.set_num_threads(threads)
     both = SpatialSession.load(bundle, threads=threads), TransformersReference(bundle)
     image = both[0].bundle.manifest.image

@@ -1,6 +1,7 @@
 """A bundle through the run time's session against the model in torch on whole prompts."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from tokenizers import Tokenizer, models
 from spatialllm_ros.deploy.bundle_export import ExportSettings, export_bundle
 from spatialllm_ros.deploy.checkpoint import export_checkpoint, load_checkpoint
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
+from spatialllm_ros.deploy.replacing import replaced_bundle
 from spatialllm_ros.deploy.rounding import round_to_half
 from spatialllm_ros.errors import BundleError, ConfigError
 from spatialllm_ros.learning.building import new_model
@@ -203,17 +205,82 @@ def test_rounding_is_what_float16_holds():
 
 
 def test_bundle_is_replaced_but_no_other_folder(tokenizer, tmp_path):
-    folder = tmp_path / 'bundle'
-    folder.mkdir()
-    for name in ('manifest.json', 'left.engine'):
-        (folder / name).write_text('old')
-    model = make_model()
+    folder, model = tmp_path / 'bundle', make_model()
+    export_bundle(model, tokenizer, folder)
+    (folder / 'engines').mkdir()
+    (folder / 'engines' / 'old.engine').write_text('old')
     with pytest.raises(ConfigError, match='other files'):
         export_bundle(model, tokenizer, tmp_path)
     export_bundle(model, tokenizer, folder, ExportSettings('second', context=150))
     assert load_bundle(folder).manifest.name == 'second'
-    assert not (folder / 'left.engine').exists()
+    assert not (folder / 'engines').exists()
     assert [path.name for path in tmp_path.iterdir()] == ['bundle']
+
+
+@pytest.mark.parametrize(('name', 'words'), [
+    ('bundle/notes/thesis.tex', 'found notes as well, which would be lost'),
+    ('web/manifest.json', 'found other files in'),
+    ('file', 'found the file'),
+])  # fmt: skip
+def test_what_is_no_part_of_a_bundle_is_not_lost(exported, tmp_path, name, words):
+    shutil.copytree(exported[1].folder, tmp_path / 'bundle')
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('{"name": "my app"}')
+    place = tmp_path / Path(name).parts[0]
+    with pytest.raises(ConfigError, match=words), replaced_bundle(place):
+        pytest.fail('there is nothing to fill')
+    assert path.read_text() == '{"name": "my app"}'
+
+
+def test_the_folder_one_stands_in_and_a_link_can_be_replaced(exported, tmp_path, monkeypatch):
+    folder, link = tmp_path / 'bundle', tmp_path / 'link'
+    shutil.copytree(exported[1].folder, folder)
+    link.symlink_to(folder)
+    for place in (link, Path()):
+        monkeypatch.chdir(folder)
+        with replaced_bundle(place) as made:
+            (made / 'manifest.json').write_text((folder / 'manifest.json').read_text())
+            (made / 'new').write_text('')
+        assert sorted(path.name for path in folder.iterdir()) == ['manifest.json', 'new']
+        (folder / 'new').unlink()
+    assert link.is_symlink()
+    monkeypatch.chdir(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['bundle', 'link']
+
+
+def test_a_failed_exchange_leaves_what_was_there(exported, tmp_path, monkeypatch):
+    folder = tmp_path / 'bundle'
+    shutil.copytree(exported[1].folder, folder)
+    rename = Path.rename
+
+    def fail(path, target):
+        if path.name == 'bundle' and path != folder:
+            raise OSError(16, 'Device or resource busy')
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, 'rename', fail)
+    with pytest.raises(ConfigError, match=r'busy; name another folder'), replaced_bundle(folder):
+        pass
+    assert load_bundle(folder).manifest == exported[1].manifest
+    assert [path.name for path in tmp_path.iterdir()] == ['bundle']
+
+
+def test_a_bundle_hands_down_what_it_says_of_its_weights(exported, tokenizer, tmp_path):
+    source, target = tmp_path / 'source', tmp_path / 'target'
+    settings = ExportSettings('source', temperature=1.25, training={'worlds': 7})
+    export_bundle(make_model(), tokenizer, source, settings)
+    size = exported[1].manifest.image
+    wide = replace(ExportSettings('wide'), image_size=(2 * size.width_px, size.height_px))
+    made = export_checkpoint(source, target, wide).manifest
+    assert (made.temperature, dict(made.training)) == (1.25, {'worlds': 7})
+    trained = {'trained_width_px': size.width_px, 'trained_height_px': size.height_px}
+    assert made.adapted == {'image': trained}
+    again = export_checkpoint(target, tmp_path / 'again', ExportSettings(training={'note': 'a'}))
+    assert again.manifest.adapted == {'image': trained}
+    assert again.manifest.training == {'worlds': 7, 'note': 'a'}
+    back = replace(wide, image_size=(size.width_px, size.height_px))
+    assert export_checkpoint(target, tmp_path / 'back', back).manifest.adapted == {}
 
 
 def test_model_that_the_graph_does_not_follow_is_refused(tokenizer, tmp_path):
@@ -293,5 +360,5 @@ def test_too_small_a_disk_is_told_before_anything_is_written(tokenizer, tmp_path
 
 
 def test_a_context_without_room_for_a_question_is_refused(tokenizer, tmp_path):
-    with pytest.raises(ConfigError, match='at least 14 positions'):
+    with pytest.raises(ConfigError, match='at least 39 positions'):
         export_bundle(make_model(), tokenizer, tmp_path / 'bundle', ExportSettings(context=13))

@@ -50,7 +50,7 @@ def decoder(request):
 
 def make_decoder(kind: str, own: dict):
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **SIZES, **own)).eval()
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **(SIZES | own))).eval()
     with torch.no_grad():
         for weight in model.parameters():  # biases and norms start at 0 and 1, which hides errors
             weight.add_(0.1 * torch.randn_like(weight))
@@ -96,6 +96,21 @@ def test_text_in_pieces_equals_whole_text_in_torch(decoder, flavour):
         span = Span(embeddings[start:end], places, visible, np.arange(end - start))
         found.append(context.append(span))
     assert np.abs(np.concatenate(found) - torch_logits(decoder, embeddings)).max() < TOLERANCE
+
+
+@pytest.mark.parametrize('flavour', FLAVOURS)
+def test_more_is_read_at_once_than_one_text_can_be_long(flavour):
+    """Six questions side by side, 48 new positions of a model that knows 16 places."""
+    model = make_decoder('llama', {'num_key_value_heads': 2, 'max_position_embeddings': 16})
+    rng = np.random.default_rng(3)
+    prefix = rng.standard_normal((4, SIZE)).astype(np.float32) * 0.3
+    prompts = [Prompt(tuple(rng.integers(VOCABULARY, size=8).tolist()), ()) for _ in range(6)]
+    table = embeddings_of(model, np.arange(VOCABULARY))
+    strands = PrefixedContext(new_context(model, flavour), table, prefix).read(prompts)
+    for prompt, strand in zip(prompts, strands, strict=True):
+        whole = np.concatenate([prefix, table[list(prompt.question)]])
+        expected = log_shares(torch_logits(model, whole)[-1])
+        assert np.abs(strand.next_logs - expected).max() < TOLERANCE
 
 
 @pytest.mark.parametrize('flavour', FLAVOURS)
@@ -162,7 +177,7 @@ def test_graph_passes_the_checker_and_uses_standard_operators(decoder, flavour):
     ],
 )  # fmt: skip
 def test_other_decoders_are_refused_by_name(kind, own, complaint):
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **SIZES, **own))
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **(SIZES | own)))
     with pytest.raises(ConfigError, match=complaint):
         decoder_graph(model, 'static24', CONTEXT)
 

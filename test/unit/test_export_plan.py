@@ -93,7 +93,7 @@ def test_what_is_larger_than_a_device_does_not_fit():
 
 
 def test_a_context_without_room_for_the_image_is_refused():
-    with pytest.raises(ConfigError, match='at least 110 positions'):
+    with pytest.raises(ConfigError, match='at least 135 positions'):
         plan_export(load_recipe(RECIPES / 'nano.yaml'), replace(SETTINGS, context=100))
 
 

@@ -1,0 +1,75 @@
+"""A bundle's folder that is replaced as a whole, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from spatialllm_ros.errors import BundleError, ConfigError
+from spatialllm_ros.runtime.bundle import MANIFEST_NAME, parse_manifest
+from spatialllm_ros.runtime.engines.tensorrt_identity import FOLDER as ENGINES
+
+
+@contextmanager
+def replaced_bundle(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, which takes a bundle's place unless filling it fails.
+
+    A link stays, and what it leads to is replaced.
+
+    Raises:
+        ConfigError: there is something else than a bundle in the place, or it cannot be replaced.
+    """
+    folder = folder.resolve()
+    _check_replaceable(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = TemporaryDirectory(prefix='.export-', dir=folder.parent)
+    except OSError as error:
+        raise _refusal(folder, error) from error
+    with scratch:
+        made = Path(scratch.name) / 'bundle'
+        made.mkdir()
+        yield made
+        _exchange(made, folder, Path(scratch.name) / 'old')
+
+
+def _exchange(made: Path, folder: Path, aside: Path) -> None:
+    """Let a folder take another's place, if there is one; what was there goes last."""
+    try:
+        if folder.exists():
+            folder.rename(aside)
+        try:
+            made.rename(folder)
+        except OSError:
+            if aside.exists():
+                aside.rename(folder)
+            raise
+    except OSError as error:
+        raise _refusal(folder, error) from error
+
+
+def _refusal(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(f'expected to write {folder}, found {error}; name another folder')
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse to replace anything but a bundle with its engines."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not folder.is_dir():
+        raise ConfigError(f'expected a folder, found the file {folder}; name another')
+    try:
+        manifest = parse_manifest((folder / MANIFEST_NAME).read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, BundleError) as error:
+        raise ConfigError(
+            f'expected a new folder, an empty one or a bundle to replace, found other files in '
+            f'{folder} ({error}); name another folder'
+        ) from error
+    own = {Path(entry.path).parts[0] for entry in manifest.files.values()}
+    if others := sorted({path.name for path in folder.iterdir()} - own - {MANIFEST_NAME, ENGINES}):
+        raise ConfigError(
+            f'expected nothing but a bundle in {folder}, found {", ".join(others[:3])} as well, '
+            'which would be lost; name another folder'
+        )
