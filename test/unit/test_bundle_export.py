@@ -298,6 +298,9 @@ def test_tokenizer_without_the_special_words_is_refused(tmp_path):
     Tokenizer(models.WordLevel(words, unk_token='<unk>')).save(str(path))
     with pytest.raises(ConfigError, match="no \\['<s>', '</s>', '<answer>'\\]"):
         export_bundle(make_model(), path, tmp_path / 'bundle')
+    path.write_text(path.read_text()[:-9])
+    with pytest.raises(ConfigError, match=r'tokenizer\.json: expected a tokenizer, found'):
+        export_bundle(make_model(), path, tmp_path / 'bundle')
 
 
 @pytest.mark.parametrize('wrong', [{'flavour': 'paged'}, {'temperature': 0.0}])

@@ -97,6 +97,12 @@ def test_a_context_without_room_for_the_image_is_refused():
         plan_export(load_recipe(RECIPES / 'nano.yaml'), replace(SETTINGS, context=100))
 
 
+@pytest.mark.parametrize('sizes', [{'heads': 5}, {'key_heads': 3}, {'hidden_size': 100}])
+def test_sizes_that_make_no_decoder_are_refused(sizes):
+    with pytest.raises(ConfigError, match='multiple of the key heads, found'):
+        TrialSizes(**{'hidden_size': 64, 'heads': 8, 'key_heads': 4} | sizes)
+
+
 def test_trial_of_a_tiny_model_answers_and_keeps_its_bundles(tmp_path):
     sizes = TrialSizes(1, 64, 96, 2, 1)
     told: list[str] = []

@@ -24,6 +24,7 @@ from spatialllm_ros.deploy.precision import (
     write_quantised,
 )
 from spatialllm_ros.errors import BundleError, ConfigError, EngineError
+from spatialllm_ros.evaluation import validation_accuracy
 from spatialllm_ros.evaluation.asked_worlds import AskedWorld
 from spatialllm_ros.evaluation.validation_accuracy import ValidationWorlds, accuracies
 from spatialllm_ros.model.configuration import SpatialLLMConfig
@@ -250,6 +251,24 @@ def test_accuracy_is_the_mean_over_types_and_no_answer_is_wrong():
         ),
     ]
     assert accuracies([Saying('mug'), Saying('no')], worlds) == [3 / 4 / 2, 1 / 2]
+
+
+def test_without_right_answers_a_loss_tells_nothing(bundles, monkeypatch):
+    monkeypatch.setattr(validation_accuracy, 'accuracies', lambda *_: [0.0, 0.0])
+    pair = [bundles['static24']] * 2
+    with pytest.raises(ConfigError, match=r'right answers of .*, found none about 1 worlds'):
+        validation_accuracy.compare_accuracy(pair, ValidationWorlds(count=1))
+    with pytest.raises(ConfigError, match='expected questions about these worlds, found none'):
+        accuracies([Saying('mug')], [AskedWorld(None, [])])
+    with pytest.raises(ConfigError, match='threads from 0 on, found -1'):
+        ValidationWorlds(threads=-1)
+
+
+def test_questions_that_are_not_read_tell_no_peaks(bundles, tmp_path):
+    settings = ExportSettings('short', 'static24', 4 + 1 + 2 + 24)
+    short = export_checkpoint(bundles['static24'].folder, tmp_path / 'short', settings)
+    with pytest.raises(ConfigError, match=r'can read, .* found 0 of \d+: .*too many'):
+        product_peaks.product_peaks(short)
 
 
 @pytest.fixture

@@ -11,13 +11,14 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from spatialllm_ros.deploy import verification
+from spatialllm_ros.deploy import verification, verify_command
 from spatialllm_ros.deploy.bundle_export import ExportSettings, export_bundle
-from spatialllm_ros.deploy.checkpoint import load_checkpoint
+from spatialllm_ros.deploy.checkpoint import export_checkpoint, load_checkpoint
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
 from spatialllm_ros.deploy.decoder_graph import decoder_graph
 from spatialllm_ros.deploy.parity import STAGES, ParityCase, stage_gaps, text_span
-from spatialllm_ros.deploy.verification import Verified, missed
+from spatialllm_ros.deploy.verification import Verified, VerifySettings, missed
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.evaluation.asked_worlds import asked_worlds
 from spatialllm_ros.evaluation.written_words import written_words
 from spatialllm_ros.model.configuration import SpatialLLMConfig
@@ -235,3 +236,30 @@ def test_what_cannot_be_compared_is_refused(tmp_path, capsys):
     assert 'expected bundles of the model in' in capsys.readouterr().err
     assert main(['verify', str(NANO), '--questions', '0']) == 1
     assert 'found 0' in capsys.readouterr().err
+
+
+def test_weights_in_several_files_are_as_good_as_in_one(tmp_path, capsys):
+    settings = ExportSettings('large', inside_bytes=10_000)
+    export_checkpoint(NANO, tmp_path / 'large', settings)
+    assert not (tmp_path / 'large' / 'model.safetensors').exists()
+    assert main(['verify', str(tmp_path / 'large'), '--questions', '2']) == 0
+    assert '2/2' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('changes', [{'questions': 0}, {'worlds': -1}, {'threads': -1}])
+def test_impossible_settings_are_refused(changes):
+    with pytest.raises(ConfigError, match='at least one question'):
+        VerifySettings(**changes)
+
+
+def test_names_of_any_length_stand_apart():
+    gaps = dict.fromkeys(STAGES, 0.0)
+    found = [
+        Verified('nano', precision, 'static24', 'onnx', gaps, 1, 1, None)
+        for precision in ('float16-nvfp4-imitated', 'int8')
+    ]
+    lines = verify_command._table(found).splitlines()
+    assert [line.split()[1:3] for line in lines[1:]] == [
+        ['float16-nvfp4-imitated', 'static24'], ['int8', 'static24'],
+    ]  # fmt: skip
+    assert len({line.index('static24') for line in lines[1:]} | {lines[0].index('flavour')}) == 1
