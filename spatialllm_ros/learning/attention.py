@@ -24,10 +24,14 @@ def plain_attention(
     scaling: float,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attend from queries (B, H, S, d) to keys and values of that shape.
+    """Attend from queries (B, H, S, d) to keys and values (B, G, S, d).
 
-    The mask (B, 1, S, S) is added to the scores. Returns (B, S, H, d) and no weights.
+    Each of the G heads of keys and values serves H / G queries. The mask (B, 1, S, S) is added to
+    the scores. Returns (B, S, H, d) and no weights.
     """
+    shared_by = query.shape[1] // key.shape[1]
+    if shared_by > 1:
+        key, value = (heads.repeat_interleave(shared_by, dim=1) for heads in (key, value))
     scores = (query * scaling).to(value.dtype) @ key.to(value.dtype).transpose(2, 3)
     # Autocast would have the softmax in float32; within bfloat16 it is summed in float32 anyway.
     with torch.autocast(query.device.type, enabled=False):

@@ -13,6 +13,7 @@ from spatialllm_ros.learning.probing import (
     DenseProbe,
     DenseTruth,
     dense_truth,
+    patch_features,
     probing_loss,
     probing_scores,
 )
@@ -51,7 +52,7 @@ class EncoderStage(nn.Module):
         """Return what the heads read and what they should have read."""
         tokens = self.model.vision_features(batch['pixels'], batch['camera'])
         truth = dense_truth(batch['shares'], batch['labels'], batch['targets'], self.positions)
-        return self.probe(tokens), truth
+        return self.probe(patch_features(tokens, len(self.positions))), truth
 
 
 def encoder_stage(

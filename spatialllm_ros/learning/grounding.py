@@ -6,7 +6,8 @@ a linear read-out of that token's state is taught the object's 3D state. At the 
 read-out is taught the numbers behind the answer. All of it vanishes at inference.
 
 Notation: B views, K questions, L packed positions behind the prefix of P, M mentions of all
-questions together, T image tokens, D decoder size.
+questions together, T patches of the image, D decoder size. An image has P - 1 tokens: one for
+each patch, or one from each backbone where their tokens are interleaved.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Mentions:
 
     Attributes:
         view, at: (M,) view and packed position of the mention's last token.
-        shares: (M, T) samples of each image token that show the object; all zero if absent.
+        shares: (M, T) samples of each patch that show the object; all zero if absent.
         targets: (M, 13) the object's 3D state; has_front: (M,) bool.
         present: (M,) bool, whether there is such an object.
     """
@@ -83,17 +84,25 @@ def pointer_log_probabilities(
     head = torch.arange(prefix, device=positions.device).expand(len(positions), -1)
     cos, sin = decoder.rotary_emb(normed, torch.cat([head, positions], dim=1))
     at = prefix + mentions.at
-    asked = attention.q_proj(normed[mentions.view, at]).unflatten(-1, (-1, attention.head_dim))
+    asked = _heads(attention, 'q', normed[mentions.view, at])
     query = _rotated(asked[:, :POINTER_HEADS], cos[mentions.view, at], sin[mentions.view, at])
-    keys = attention.k_proj(normed).unflatten(-1, (-1, attention.head_dim))
+    keys = _heads(attention, 'k', normed)
     group = asked.shape[1] // keys.shape[2]
     chosen = torch.arange(POINTER_HEADS, device=keys.device) // group
     keys = _rotated(keys[:, :, chosen], cos, sin)
-    scores = _scores(query, keys, mentions.view).float() * attention.head_dim**-0.5
+    scores = _scores(query, keys, mentions.view).float() * attention.scaling
     hidden = _hidden_from(mentions, segments)
     behind = scores[:, :, prefix:].masked_fill(hidden.unsqueeze(1), -1e9)
     grouped = torch.cat([scores[:, :, :prefix], behind.logsumexp(-1, keepdim=True)], dim=-1)
     return F.log_softmax(grouped, dim=-1)
+
+
+def _heads(attention: Any, name: str, states: torch.Tensor) -> torch.Tensor:
+    """Return the queries or keys (..., H, d) of states (..., D), as the layer normalises them."""
+    project = getattr(attention, f'{name}_proj')
+    heads: torch.Tensor = project(states).unflatten(-1, (-1, attention.head_dim))
+    norm = getattr(attention, f'{name}_norm', None)
+    return heads if norm is None else norm(heads)
 
 
 def _scores(query: torch.Tensor, keys: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
@@ -119,11 +128,9 @@ def _hidden_from(mentions: Mentions, segments: torch.Tensor) -> torch.Tensor:
 
 def pointer_loss(log_probabilities: torch.Tensor, mentions: Mentions) -> torch.Tensor:
     """Return the cross entropy to the object's tokens, or to the first position if absent."""
-    tokens = mentions.shares.shape[1]
+    shares = _token_shares(log_probabilities, mentions)
     wanted = torch.zeros_like(log_probabilities[:, 0])
-    wanted[:, 1 : 1 + tokens] = mentions.shares / mentions.shares.sum(-1, keepdim=True).clamp(
-        min=1
-    )
+    wanted[:, 1:-1] = shares / shares.sum(-1, keepdim=True).clamp(min=1)
     wanted[:, 0] = (~mentions.present).float()
     losses = -(wanted.unsqueeze(1) * log_probabilities).sum(-1)
     return losses.mean() if len(losses) else losses.sum()  # zero, and part of the graph
@@ -131,9 +138,15 @@ def pointer_loss(log_probabilities: torch.Tensor, mentions: Mentions) -> torch.T
 
 def pointer_accuracy(log_probabilities: torch.Tensor, mentions: Mentions) -> torch.Tensor:
     """Return the share of present mentions whose first head looks mostly at the object."""
-    tokens = mentions.shares.shape[1]
-    mass = log_probabilities[:, 0, 1 : 1 + tokens].exp() * (mentions.shares > 0)
+    shares = _token_shares(log_probabilities, mentions)
+    mass = log_probabilities[:, 0, 1:-1].exp() * (shares > 0)
     return (mass.sum(-1) > 0.5)[mentions.present].float().mean()
+
+
+def _token_shares(log_probabilities: torch.Tensor, mentions: Mentions) -> torch.Tensor:
+    """Return the shares (M, P - 1) of all image tokens: those of a patch stand side by side."""
+    streams = (log_probabilities.shape[-1] - 2) // mentions.shares.shape[1]
+    return mentions.shares.repeat_interleave(streams, dim=1)
 
 
 def object_loss(values: torch.Tensor, mentions: Mentions) -> torch.Tensor:

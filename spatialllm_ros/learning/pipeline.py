@@ -7,7 +7,6 @@ model as transformers saves it.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from spatialllm_ros.errors import ConfigError, TrainingGateError
 from spatialllm_ros.learning.building import new_model, recipe_tokenizer
 from spatialllm_ros.learning.checkpoints import has_checkpoint, load_weights
 from spatialllm_ros.learning.encoder_stage import encoder_stage
+from spatialllm_ros.learning.gates import read_bound
 from spatialllm_ros.learning.grounding import POINTER_LAYER
 from spatialllm_ros.learning.loop import Stage, run_stage
 from spatialllm_ros.learning.lora import add_adapters, merged_weights, plain_name
@@ -31,6 +31,7 @@ from spatialllm_ros.learning.question_scores import question_scores
 from spatialllm_ros.learning.question_stage import QuestionStage
 from spatialllm_ros.learning.recipe import STAGE_NAMES, Recipe, StageConfig
 from spatialllm_ros.learning.scene_arrays import load_scene_arrays
+from spatialllm_ros.learning.shard_checks import check_shards
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.questions import QUESTION_TYPES
 
@@ -82,22 +83,28 @@ def check_gate(name: str, stage: StageConfig, scores: dict[str, float]) -> None:
 
     Raises:
         TrainingGateError: a bound is missed; the message names every one.
+        ConfigError: a bound cannot be read, or is one on a score that there is not.
     """
     missed = []
     for score, bound in stage.gate.items():
-        match = re.fullmatch(r'(<=|>=)\s*([\d.]+)', bound)
-        if match is None or score not in scores:
-            raise ConfigError(
-                f'expected a gate like ">= 0.9" on a known score, found {score}: {bound}'
-            )
-        limit, found = float(match[2]), scores[score]
-        if (found < limit) if match[1] == '>=' else (found > limit):
-            missed.append(f'{score} {bound}, found {found:.3f}')
+        if score not in scores:
+            raise ConfigError(f'expected a gate on a score among {list(scores)}, found {score!r}')
+        if not read_bound(bound).holds(scores[score]):
+            missed.append(f'{score} {bound}, {_found(scores[score])}')
     if missed:
         raise TrainingGateError(
             f'stage {name!r} stops here, because the next would only train a blind plateau: '
             f'expected {"; ".join(missed)}. Train it longer or look at its curve.png'
         )
+
+
+def _found(score: float) -> str:
+    if math.isnan(score):
+        return (
+            'which was not measured: put scenes that tell it into data.validation, or take it out '
+            'of the gate'
+        )
+    return f'found {score:.3f}'
 
 
 def _run_one(recipe: Recipe, name: str, folder: Path, minutes: float) -> dict[str, float]:
@@ -141,6 +148,7 @@ def _build_stage(
     config = recipe.stages[name]
     grid = (model.config.image_rows, model.config.image_columns)
     data = recipe.data
+    check_shards(data, (model.config.image_width, model.config.image_height))
     if name == 'encoder':
         train = load_scene_arrays(data.train, grid, data.train_scenes)
         validation = load_scene_arrays(data.validation, grid, data.validation_scenes)

@@ -78,6 +78,14 @@ class DenseProbe(nn.Module):
         return objectness.squeeze(-1), category, colour, values
 
 
+def patch_features(tokens: torch.Tensor, patches: int) -> torch.Tensor:
+    """Return (B, patches, F) features of image tokens, of which each backbone may have its own.
+
+    The backbones' tokens of a patch stand side by side; their features become one after the other.
+    """
+    return tokens.unflatten(1, (patches, -1)).flatten(2)
+
+
 def probing_loss(
     outputs: tuple[torch.Tensor, ...], truth: DenseTruth, probing: str = '3d'
 ) -> torch.Tensor:

@@ -26,7 +26,7 @@ from spatialllm_ros.scenes import dataset_questions
 from spatialllm_ros.scenes.dataset_questions import is_annotated
 from spatialllm_ros.scenes.mirror import mirrored_scene
 from spatialllm_ros.scenes.shard_questions import ask_scene
-from spatialllm_ros.scenes.shards import read_scenes, read_shard, shard_indices
+from spatialllm_ros.scenes.shards import read_scenes, read_shard, shard_indices, shard_path
 from spatialllm_ros.schema import QuestionRecord, Scene
 
 SHARDS_TO_BALANCE = 4
@@ -70,7 +70,7 @@ def load_question_data(
     """Read the scenes of a folder and the questions about them.
 
     The questions are made at the first call, which takes minutes for many scenes; they are made
-    again when the code that words or answers them has changed.
+    again when the scenes, or the code that words or answers questions, have changed.
 
     Args:
         folder: what ``training/render_scenes.py`` or ``training/import_dataset.py`` wrote.
@@ -82,7 +82,8 @@ def load_question_data(
         SceneError: there is no finished shard.
     """
     scenes = load_scene_arrays(folder, grid, limit)
-    key = asked.key(len(scenes)) + _annotation_digest(folder)
+    read = [shard_path(folder, index) for index in shard_indices(folder)[: len(scenes.images)]]
+    key = f'{asked.key(len(scenes))} {_digest(read)}{_annotation_digest(folder)}'
     path = folder / f'questions-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz'
     if not path.exists():
         _make(folder, scenes, asked).save(path)
@@ -169,8 +170,10 @@ def _code_digest() -> str:
     )
 
 
-def _digest(sources: Iterable[Path]) -> str:
+def _digest(files: Iterable[Path]) -> str:
+    """Return a hash of what stands in the files, which are read block by block."""
     digest = hashlib.sha256()
-    for source in sources:
-        digest.update(source.read_bytes())
+    for path in files:
+        with path.open('rb') as file:
+            digest.update(hashlib.file_digest(file, 'sha256').digest())
     return digest.hexdigest()

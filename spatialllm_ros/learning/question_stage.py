@@ -12,14 +12,21 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional as F
+from transformers import PreTrainedConfig
 
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning import grounding
 from spatialllm_ros.learning.attention import PLAIN_ATTENTION
 from spatialllm_ros.learning.encoder_stage import token_positions
 from spatialllm_ros.learning.grounding import GroundingHeads, Mentions
 from spatialllm_ros.learning.loading import Batch
 from spatialllm_ros.learning.packing import IGNORED, visible
-from spatialllm_ros.learning.probing import DenseProbe, dense_truth, probing_loss
+from spatialllm_ros.learning.probing import (
+    DenseProbe,
+    dense_truth,
+    patch_features,
+    probing_loss,
+)
 from spatialllm_ros.learning.question_arrays import ABSENT, NO_MENTION
 from spatialllm_ros.learning.recipe import StageConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
@@ -34,8 +41,13 @@ class QuestionStage(nn.Module):
     """The whole model with the grounding heads."""
 
     def __init__(self, model: SpatialLLMForConditionalGeneration, config: StageConfig) -> None:
-        """Wrap a model, which is trained in place."""
+        """Wrap a model, which is trained in place.
+
+        Raises:
+            ConfigError: the decoder caps its scores.
+        """
         super().__init__()
+        _check_scores(model.config.text_config)
         self.model = model
         self.positions: torch.Tensor
         self.train_vision = config.train_vision
@@ -112,9 +124,8 @@ class QuestionStage(nn.Module):
             losses |= {**own, 'total': losses['total'] + own['object'] + own['number']}
         if self.train_vision:
             truth = dense_truth(batch['shares'], batch['labels'], batch['targets'], self.positions)
-            losses['probing'] = probing_loss(
-                self.probe(features[: len(batch['shares'])]), truth, self.probing
-            )
+            tokens = patch_features(features[: len(batch['shares'])], len(self.positions))
+            losses['probing'] = probing_loss(self.probe(tokens), truth, self.probing)
             losses['total'] = losses['total'] + PROBING_WEIGHT * losses['probing']
         return losses
 
@@ -155,6 +166,17 @@ class QuestionStage(nn.Module):
             'object': grounding.object_loss(read.float(), mentions),
             'number': grounding.number_loss(numbers.float(), batch['numbers']),
         }
+
+
+def _check_scores(text: PreTrainedConfig) -> None:
+    """Refuse decoders that cap scores: what is computed outside of their forward pass does not."""
+    for name in ('attn_logit_softcapping', 'final_logit_softcapping'):
+        cap = getattr(text, name, None)
+        if cap is not None:
+            raise ConfigError(
+                f'expected a decoder that does not cap its scores, found {text.model_type} with '
+                f'{name} {cap}: set it to null under text_config, or name another decoder there'
+            )
 
 
 def _rows(table: torch.Tensor) -> torch.Tensor:

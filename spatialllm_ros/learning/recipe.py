@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,16 @@ import yaml
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.conversations import MixedSource
+from spatialllm_ros.learning.gates import read_bound
 from spatialllm_ros.learning.loop import LoopConfig
 from spatialllm_ros.learning.lora import Lora
+from spatialllm_ros.learning.recipe_checks import unknown_keys, unlike_fields
 from spatialllm_ros.questions import QUESTION_TYPES
 
-RECIPE_KEYS = {'name', 'seed', 'model', 'data', 'stages', 'start', 'pretrained'}
 STAGE_NAMES = ('encoder', 'alignment', 'instruction')
 PROBING = ('3d', '2d')
 GROUNDING = ('3d', '2d', 'none')
-MIXED_KEYS = {f.name for f in fields(MixedSource)}
-MIXED_NEEDED = MIXED_KEYS - {'tokens'}
-LORA_KEYS = {f.name for f in fields(Lora)}
+LOOP_KEYS = {each.name for each in fields(LoopConfig)}
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class StageConfig:
     """
 
     loop: LoopConfig
-    gate: dict[str, str]
+    gate: dict[str, str] = field(default_factory=dict)
     questions_per_image: int = 10
     train_vision: bool = False
     train_decoder: bool = True
@@ -108,42 +108,25 @@ def load_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
     Raises:
-        ConfigError: the file is missing or not YAML, or holds unknown or missing keys; all of
-            them are named.
+        ConfigError: the file is missing or not YAML, or keys are unknown or missing, or values
+            of another kind than they should be; all of them are named.
     """
     try:
         plain = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f'expected a YAML recipe at {path}, found: {error}') from error
-    problems: list[str] = []
-    _check_keys(plain, RECIPE_KEYS, 'recipe', problems)
-    data = plain.get('data', {}) if isinstance(plain, dict) else {}
-    stages = plain.get('stages', {}) if isinstance(plain, dict) else {}
-    _check_keys(data, {f.name for f in fields(DataConfig)}, 'data', problems)
-    for number, source in enumerate(data.get('mixed', ()) if isinstance(data, dict) else ()):
-        _check_mixed(source, f'data.mixed[{number}]', problems)
-    _check_keys(stages, set(STAGE_NAMES), 'stages', problems)
-    pretrained = plain.get('pretrained', {}) if isinstance(plain, dict) else {}
-    _check_keys(pretrained, {f.name for f in fields(Pretrained)}, 'pretrained', problems)
-    loop_keys = {f.name for f in fields(LoopConfig)}
-    own_keys = {f.name for f in fields(StageConfig)} - {'loop'}
-    for name, stage in stages.items():
-        _check_keys(stage, loop_keys | own_keys, f'stages.{name}', problems)
-        _check_words(stage, name, problems)
-        if isinstance(stage, dict) and 'lora' in stage:
-            _check_keys(stage['lora'], LORA_KEYS, f'stages.{name}.lora', problems)
+    problems = list(_problems(plain))
     if problems:
         raise ConfigError(f'{path}: ' + '; '.join(problems))
-    seed = int(plain['seed'])
+    start, pretrained = plain.get('start'), plain.get('pretrained', {})
+    stages, seed = plain['stages'], plain['seed']
     return Recipe(
         name=plain['name'],
         seed=seed,
         model=plain['model'],
-        data=_data(data),
-        stages={
-            name: _stage(stages[name], loop_keys, seed) for name in STAGE_NAMES if name in stages
-        },
-        start=Path(plain['start']) if 'start' in plain else None,
+        data=_data(plain['data']),
+        stages={name: _stage(stages[name], seed) for name in STAGE_NAMES if name in stages},
+        start=None if start is None else Path(start),
         pretrained=Pretrained(tuple(pretrained.get('vision', ())), pretrained.get('text')),
     )
 
@@ -157,40 +140,67 @@ def _data(plain: dict[str, Any]) -> DataConfig:
     return DataConfig(**{**plain, **folders, 'mixed': mixed})
 
 
-def _stage(plain: dict[str, Any], loop_keys: set[str], seed: int) -> StageConfig:
-    loop = {key: value for key, value in plain.items() if key in loop_keys}
-    own = {key: value for key, value in plain.items() if key not in loop_keys}
+def _stage(plain: dict[str, Any], seed: int) -> StageConfig:
+    loop = {key: value for key, value in plain.items() if key in LOOP_KEYS}
+    own = {key: value for key, value in plain.items() if key not in LOOP_KEYS}
     own['types'] = tuple(own.get('types', ()))
-    if 'lora' in own:
+    if own.get('lora') is not None:
         lora = {**own['lora']}
         if 'targets' in lora:
             lora['targets'] = tuple(lora['targets'])
         own['lora'] = Lora(**lora)
-    return StageConfig(loop=LoopConfig(**{'seed': seed, **loop}), **{'gate': {}, **own})
+    return StageConfig(loop=LoopConfig(**{'seed': seed, **loop}), **own)
 
 
-def _check_words(stage: Any, name: str, problems: list[str]) -> None:
-    """Note question types and ways of teaching that there are not."""
-    if not isinstance(stage, dict):
-        return
-    for found in stage.get('types', ()):
-        if found not in QUESTION_TYPES:
-            problems.append(f'unknown question type {found!r} under stages.{name}.types')
+def _problems(plain: Any) -> Iterator[str]:
+    """Yield all that keeps plain values from being a recipe."""
+    yield from unlike_fields(plain, fields(Recipe), 'recipe')
+    parts = plain if isinstance(plain, dict) else {}
+    if isinstance(data := parts.get('data'), dict):
+        yield from _data_problems(data)
+    if isinstance(stages := parts.get('stages'), dict):
+        yield from _stages_problems(stages)
+    if isinstance(pretrained := parts.get('pretrained'), dict):
+        yield from unlike_fields(pretrained, fields(Pretrained), 'pretrained')
+
+
+def _data_problems(data: dict[str, Any]) -> Iterator[str]:
+    yield from unlike_fields(data, fields(DataConfig), 'data')
+    mixed = data.get('mixed')
+    for number, source in enumerate(mixed if isinstance(mixed, list) else ()):
+        yield from unlike_fields(source, fields(MixedSource), f'data.mixed[{number}]')
+
+
+def _stages_problems(stages: dict[str, Any]) -> Iterator[str]:
+    if not stages:
+        yield f"expected at least one stage of {STAGE_NAMES} under 'stages', found none"
+    yield from unknown_keys(stages, STAGE_NAMES, 'stages')
+    own = [each for each in fields(StageConfig) if each.name != 'loop']
+    for name, stage in stages.items():
+        where = f'stages.{name}'
+        yield from unlike_fields(stage, (*fields(LoopConfig), *own), where)
+        if isinstance(stage, dict):
+            yield from _word_problems(stage, where)
+            yield from _gate_problems(stage.get('gate'), f'{where}.gate')
+            if isinstance(stage.get('lora'), dict):
+                yield from unlike_fields(stage['lora'], fields(Lora), f'{where}.lora')
+
+
+def _word_problems(stage: dict[str, Any], where: str) -> Iterator[str]:
+    """Yield question types and ways of teaching that there are not."""
+    types = stage.get('types')
+    for found in types if isinstance(types, list) else ():
+        if found not in tuple(QUESTION_TYPES):
+            yield f'unknown question type {found!r} under {where}.types'
     for key, known in (('probing', PROBING), ('grounding', GROUNDING)):
         if stage.get(key, known[0]) not in known:
-            problems.append(f'expected stages.{name}.{key} of {known}, found {stage[key]!r}')
+            yield f'expected {where}.{key} of {known}, found {stage[key]!r}'
 
 
-def _check_mixed(source: Any, where: str, problems: list[str]) -> None:
-    _check_keys(source, MIXED_KEYS, where, problems)
-    missing = sorted(MIXED_NEEDED - set(source)) if isinstance(source, dict) else []
-    if missing:
-        problems.append(f'{where}: missing {", ".join(missing)}')
-
-
-def _check_keys(found: Any, known: set[str], where: str, problems: list[str]) -> None:
-    if not isinstance(found, dict):
-        problems.append(f'expected a mapping under {where!r}, found {type(found).__name__}')
-        return
-    for key in sorted(set(found) - known):
-        problems.append(f'unknown key {key!r} under {where!r} (known: {", ".join(sorted(known))})')
+def _gate_problems(gate: Any, where: str) -> Iterator[str]:
+    """Yield bounds that cannot be read."""
+    for score, bound in gate.items() if isinstance(gate, dict) else ():
+        try:
+            read_bound(bound)
+        except ConfigError as error:
+            yield f'{where}.{score}: {error}'

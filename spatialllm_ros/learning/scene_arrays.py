@@ -1,6 +1,6 @@
 """Shards of scenes as arrays that training can index: pixels stay on disk, truth is in memory.
 
-Notation: N scenes, O objects per scene at most, T image tokens.
+Notation: N scenes, O objects per scene at most, T image tokens of one backbone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class SceneArrays:
         camera_features: (N, T, 11) float16.
         targets: (N, O, 13) regression targets, NaN where the truth does not tell.
         labels: (N, O, 3) category, colour and has_front, or UNKNOWN.
-        shares: (N, O, T) uint8, how many of a token's 16 samples show the object.
+        shares: (N, O, T) uint8, how many of a token's samples (nano's have 16) show the object.
     """
 
     images: list[NDArray[np.uint8]]
@@ -68,20 +68,39 @@ def load_scene_arrays(
     Raises:
         SceneError: there is no finished shard.
     """
-    images: list[NDArray[np.uint8]] = []
-    parts: list[_Part] = []
+    shards = open_shards(folder, limit)
+    parts = [_Part(folder, shard.index, shard.count, grid) for shard in shards]
+    locations = [(shard, i) for shard, part in enumerate(parts) for i in range(part.count)]
+    truths = side_by_side(_truth, parts, 'shard')
+    features, targets, labels, shares = map(np.concatenate, zip(*truths, strict=True))
+    images = [shard.images for shard in shards]
+    return SceneArrays(images, np.array(locations), features, targets, labels, shares)
+
+
+@dataclass(frozen=True)
+class OpenShard:
+    """A shard of which the first ``count`` scenes are read; ``images`` (n, H, W, 3) on disk."""
+
+    index: int
+    images: NDArray[np.uint8]
+    count: int
+
+
+def open_shards(folder: Path, limit: int | None = None) -> list[OpenShard]:
+    """Return the finished shards that hold the first ``limit`` scenes of a folder.
+
+    Raises:
+        SceneError: there is no finished shard.
+    """
+    shards: list[OpenShard] = []
     room = math.inf if limit is None else limit
     for index in shard_indices(folder):
         if room <= 0:
             break
-        images.append(np.load(folder / f'images-{index:05d}.npy', mmap_mode='r'))
-        count = int(min(room, len(images[-1])))
-        parts.append(_Part(folder, index, count, grid))
-        room -= count
-    locations = [(shard, i) for shard, part in enumerate(parts) for i in range(part.count)]
-    truths = side_by_side(_truth, parts, 'shard')
-    features, targets, labels, shares = map(np.concatenate, zip(*truths, strict=True))
-    return SceneArrays(images, np.array(locations), features, targets, labels, shares)
+        images = np.load(folder / f'images-{index:05d}.npy', mmap_mode='r')
+        shards.append(OpenShard(index, images, int(min(room, len(images)))))
+        room -= shards[-1].count
+    return shards
 
 
 def kept_objects(scene: Scene) -> tuple[int, ...]:
@@ -101,16 +120,20 @@ def token_shares(owners: NDArray[np.int8], grid: tuple[int, int]) -> NDArray[np.
 
     Args:
         owners: (N, h, w) object indices, -1 for none.
-        grid: rows and columns of tokens; they divide h and w.
+        grid: rows and columns of tokens; a sample is the token's in which its middle lies.
 
     Returns:
         (N, 8, rows * columns).
     """
-    count, height, width = owners.shape
-    rows, columns = grid
-    cells = owners.reshape(count, rows, height // rows, columns, width // columns)
-    shares = [(cells == o).sum(axis=(2, 4)).reshape(count, -1) for o in range(MAX_OBJECTS)]
-    return np.stack(shares, axis=1).astype(np.uint8)
+    rows, columns = (
+        (2 * np.arange(samples) + 1) * tokens // (2 * samples)
+        for samples, tokens in zip(owners.shape[1:], grid, strict=True)
+    )
+    shares = np.zeros((len(owners), MAX_OBJECTS, *grid), np.uint8)
+    scene, row, column = np.nonzero((owners >= 0) & (owners < MAX_OBJECTS))
+    shown = owners[scene, row, column]
+    np.add.at(shares, (scene, shown, rows[row], columns[column]), 1)
+    return shares.reshape(len(owners), MAX_OBJECTS, -1)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class SpatialLLMConfig(PreTrainedConfig):
             its own normalisation, ``layer``, the index of the hidden states that are taken.
         text_config: the decoder's configuration.
         fusion: ``channel`` concatenates the backbones' features token by token, ``token``
-            interleaves their tokens.
+            interleaves their tokens, for which all have one ``hidden_size``.
         image_width, image_height: the canvas in pixels that images are letterboxed into.
         image_rows, image_columns: the grid of image tokens of one backbone.
         image_token_id, answer_token_id: ids that stand for an image token and end a question.
@@ -48,7 +48,8 @@ class SpatialLLMConfig(PreTrainedConfig):
         """Build the parts' configurations from plain dictionaries.
 
         Raises:
-            ConfigError: an unknown fusion, or a backbone is used in an unknown way.
+            ConfigError: an unknown fusion, a backbone that is used in an unknown way, or
+                backbones of several sizes whose tokens would be interleaved.
         """
         if fusion not in FUSIONS:
             raise ConfigError(f'expected a fusion of {FUSIONS}, found {fusion!r}')
@@ -58,6 +59,7 @@ class SpatialLLMConfig(PreTrainedConfig):
             _check_use(part)
         self.text_config = _as_config(text_config or {'model_type': 'llama'})
         self.fusion = fusion
+        _check_widths(self.vision_configs, fusion)
         self.set_image(image_size, image_grid)
         self.image_normalisation = list(image_normalisation)
         self.image_mean, self.image_std = image_normalisation
@@ -102,6 +104,15 @@ def _check_use(part: PreTrainedConfig) -> None:
     use = getattr(part, 'use', {})
     if not isinstance(use, dict) or set(use) - set(USES):
         raise ConfigError(f'expected a backbone to be used by {USES}, found {use}')
+
+
+def _check_widths(parts: list[PreTrainedConfig], fusion: str) -> None:
+    widths = [part.hidden_size for part in parts]
+    if fusion == 'token' and len(set(widths)) > 1:
+        raise ConfigError(
+            f'expected one hidden_size of all backbones where fusion is token, found {widths}: '
+            'choose backbones of one size, or channel for fusion'
+        )
 
 
 AutoConfig.register(SpatialLLMConfig.model_type, SpatialLLMConfig)

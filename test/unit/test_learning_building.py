@@ -46,7 +46,7 @@ def parts(tmp_path_factory) -> Path:
 def recipe(folder, pretrained, text=TEXT):
     """Write and read a recipe of one backbone and a decoder."""
     plain = {
-        'name': 'tiny', 'seed': 0, 'stages': {},
+        'name': 'tiny', 'seed': 0, 'stages': {'encoder': {'steps': 1, 'batch': 1}},
         'data': {'train': 'nowhere', 'validation': 'nowhere'},
         'model': {
             'image_size': [32, 32], 'image_grid': [2, 2],
