@@ -1,7 +1,7 @@
 """Stands in for tf2_ros in a node's process, where it is not installed.
 
 Knows the transforms between two frames that come as TransformStamped on /tf, and interpolates
-between them as tf2 does.
+between them as tf2 does; time zero asks for the newest.
 """
 
 import bisect
@@ -9,6 +9,7 @@ import bisect
 import numpy as np
 from geometry_msgs.msg import Quaternion, TransformStamped
 from rclpy.time import Time
+from std_msgs.msg import Header
 
 
 class TransformException(Exception):  # noqa: N818 (tf2's own name)
@@ -28,6 +29,10 @@ class Buffer:
 
     def lookup_transform(self, target_frame, source_frame, time):
         known = self._known.get((target_frame, source_frame), [])
+        if known and not time.nanoseconds:
+            newest_ns, transform = known[-1]
+            header = Header(stamp=Time(nanoseconds=newest_ns).to_msg(), frame_id=target_frame)
+            return TransformStamped(header=header, transform=transform)
         after = bisect.bisect_left(known, time.nanoseconds, key=lambda one: one[0])
         if not 0 < after < len(known):
             raise TransformException('extrapolation')

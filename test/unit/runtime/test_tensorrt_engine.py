@@ -1,10 +1,8 @@
 """The TensorRT engine on a fake GPU: its memory is this process's, its kernels ONNX Runtime's.
 
 No TensorRT and no driver takes part. The fakes are strict where the real ones would be wrong or
-crash: addresses outside of allocated memory, a thread without a context, sizes beyond a profile,
-tensors without an address, an aliased tensor at two addresses or another one at one.
+crash, see ``fake_cuda`` and ``fake_tensorrt``.
 """
-# ruff: noqa: N802  (names of the driver and of TensorRT)
 
 import ctypes
 import gc
@@ -14,10 +12,10 @@ from hashlib import sha256
 from types import SimpleNamespace
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 import torch
 from fake_cuda import OUT_OF_MEMORY, FakeCuda
+from fake_tensorrt import FakeTensorRT
 
 from spatialllm_ros.deploy.bundle_export import ExportSettings, export_bundle
 from spatialllm_ros.deploy.tensorrt_graphs import read_graphs
@@ -34,149 +32,10 @@ from spatialllm_ros.runtime.engines.tensorrt_engine import TensorRTEngine
 from spatialllm_ros.runtime.engines.tensorrt_identity import EngineIdentity
 from spatialllm_ros.runtime.engines.tensorrt_library import Gpu, TensorRT
 from spatialllm_ros.runtime.engines.tensorrt_profiles import choose_profile
-from spatialllm_ros.runtime.engines.tensorrt_steps import MOST_STEPS, Steps
 
 CONTEXT, SIZE, QUESTIONS = 48, 16, 3
+LIMITS = SpanLimits(questions=QUESTIONS)
 ORIN = Gpu('Orin', '8.7', 8 * 1024**3)
-
-
-class FakeContext:
-    """An execution context; keeps which profiles ran.
-
-    What was recorded of it must find it unchanged, and it has to run before it is recorded.
-    """
-
-    def __init__(self, engine):
-        self.engine, self.shapes, self.addresses, self.profile = engine, {}, {}, None
-        self.changes, self.ran_at = 0, None
-
-    def set_optimization_profile_async(self, index, stream):
-        self.profile = list(self.engine.profiles.values())[index]
-        self.index = index
-        return stream == 9
-
-    def set_input_shape(self, name, shape):
-        least, _, greatest = self.profile.get(name, (shape,) * 3)
-        self.changes += 1
-        self.shapes[name] = shape
-        return all(a <= b <= c for a, b, c in zip(least, shape, greatest, strict=True))
-
-    def get_tensor_shape(self, name):
-        if name == 'logits':
-            return (1, self.shapes['logit_indices'][1], self.engine.outputs[name][-1])
-        return (1, *self.engine.outputs[name][1:])
-
-    def set_tensor_address(self, name, address):
-        self.changes += 1
-        self.addresses[name] = address
-        return address != 0
-
-    def _view(self, name, shape):
-        kind = self.engine.dtypes[name]
-        nbytes = int(np.prod(shape)) * kind.itemsize
-        assert self.engine.cuda.owns(self.addresses[name], nbytes), name
-        raw = (ctypes.c_ubyte * nbytes).from_address(self.addresses[name])
-        return np.frombuffer(raw, kind).reshape(shape)
-
-    def execute_async_v3(self, stream):
-        engine = self.engine
-        if 'execute' in engine.api.broken:
-            engine.log.log(engine.api.ILogger.Severity.ERROR, 'the kernel failed')
-            return False
-        changes = self.changes
-        if engine.cuda.recording is None:
-            self.ran_at = changes
-            self._compute(changes)
-        else:
-            engine.cuda.is_spoilt |= self.ran_at != changes or 'recording' in engine.api.broken
-            engine.cuda.recording.append(lambda: self._compute(changes))
-            engine.log.log(engine.api.ILogger.Severity.ERROR, 'this cannot be recorded')
-        return True
-
-    def _compute(self, changes):
-        engine = self.engine
-        assert changes == self.changes
-        engine.api.ran.append(self.index)
-        for name in engine.outputs:
-            past = name.replace('present', 'past')
-            if past != name:
-                together = self.addresses[name] == self.addresses[past]
-                assert together == (engine.api.is_aliased and 'write_indices' in engine.inputs)
-        feeds = {name: self._view(name, self.shapes[name]).copy() for name in engine.inputs}
-        outputs = engine.session.run(list(engine.outputs), feeds)
-        for name, values in zip(engine.outputs, outputs, strict=True):
-            self._view(name, values.shape)[...] = values
-
-
-class FakeEngine:
-    """An engine whose tensors are those of the ONNX graph that its file names."""
-
-    def __init__(self, api, log, role):
-        self.api, self.log, self.cuda = api, log, api.cuda
-        path = api.bundle.path(role)
-        self.session = ort.InferenceSession(str(path), api.options, ['CPUExecutionProvider'])
-        self.inputs = {item.name: item.shape for item in self.session.get_inputs()}
-        self.outputs = {item.name: item.shape for item in self.session.get_outputs()}
-        both = (*self.session.get_inputs(), *self.session.get_outputs())
-        kinds = {'tensor(float)': np.float32, 'tensor(int64)': np.int64, 'tensor(bool)': np.bool_}
-        self.dtypes = {item.name: np.dtype(kinds[item.type]) for item in both}
-        self.profiles = api.profiles[role]
-        self.num_optimization_profiles = len(self.profiles) + ('profiles' in api.broken)
-        if api.is_aliased:
-            self.get_aliased_input_tensor = self._aliased
-
-    def _aliased(self, name):
-        return name.replace('present', 'past') if 'write_indices' in self.inputs else None
-
-    def get_tensor_dtype(self, name):
-        return self.dtypes[name]
-
-    def get_tensor_mode(self, name):
-        return 'input' if name in self.inputs else 'output'
-
-    def create_runtime_config(self):
-        return SimpleNamespace(cuda_graph_strategy='none')
-
-    def create_execution_context(self, option='static'):
-        self.api.options_of_contexts.append(option)
-        is_broken = 'context' in self.api.broken or (
-            option == 'on profile change' and 'second context' in self.api.broken
-        )
-        return None if is_broken else FakeContext(self)
-
-
-class FakeTensorRT:
-    """The module; ``broken`` names what fails."""
-
-    TensorIOMode = SimpleNamespace(INPUT='input', OUTPUT='output')
-    ExecutionContextAllocationStrategy = SimpleNamespace(ON_PROFILE_CHANGE='on profile change')
-
-    class ILogger:
-        Severity = SimpleNamespace(ERROR=1)
-
-    def __init__(self, bundle, cuda, is_aliased=True, broken=()):
-        self.bundle, self.cuda, self.broken, self.ran = bundle, cuda, broken, []
-        self.is_aliased, self.options_of_contexts = is_aliased, []
-        self.options = ort.SessionOptions()
-        self.options.intra_op_num_threads = 1
-        self.options.log_severity_level = 3  # the fake copies caches, which is warned of
-        limits = SpanLimits(questions=QUESTIONS)
-        self.profiles = {
-            graph.role: profile_shapes(graph, bundle.manifest, limits)
-            for graph in read_graphs(bundle)
-        }
-
-    def nptype(self, kind):
-        return kind.type
-
-    def Runtime(self, log):
-        def load(plan):
-            if 'load' in self.broken:
-                log.log(self.ILogger.Severity.ERROR, 'the plan is of\nanother version')
-                return None
-            return FakeEngine(self, log, plan.decode())
-
-        return SimpleNamespace(deserialize_cuda_engine=load)
 
 
 @pytest.fixture(scope='module')
@@ -223,7 +82,7 @@ def place_engines(bundle):
             precision='float32',
             cache_updates=graph.operators['TensorScatter'],
             workspace_bytes=0,
-            profiles=profile_shapes(graph, bundle.manifest, SpanLimits(questions=QUESTIONS)),
+            profiles=profile_shapes(graph, bundle.manifest, LIMITS),
         )
         path = bundle.folder / 'engines' / f'{graph.role}-tensorrt-sm87.engine'
         path.write_bytes(plan)
@@ -236,7 +95,7 @@ def load(exported, monkeypatch):
 
     def load(flavour='static24', is_aliased=True, broken=(), memory_bytes=64 * 1024**2):
         bundle, cuda = exported[flavour], FakeCuda(memory_bytes)
-        api = FakeTensorRT(bundle, cuda, is_aliased, broken)
+        api = FakeTensorRT(bundle, cuda, LIMITS, is_aliased, broken)
         monkeypatch.setattr(tensorrt_engine, 'find_gpu', lambda: ORIN)
         monkeypatch.setattr(tensorrt_engine, 'cuda_driver', lambda: CudaDriver(cuda))
         monkeypatch.setattr(
@@ -343,34 +202,6 @@ def test_images_are_recorded_and_what_grows_is_not(load, exported):
     assert api.cuda.launches == 2
     assert all(write_words(engine, reference, [1] * 6))
     assert api.cuda.launches == 2
-
-
-def test_the_most_frequent_steps_are_kept():
-    """Eight of twenty kinds make up most of the load; few contexts are made for all of it."""
-    steps, made = Steps(), []
-    rng = np.random.default_rng(0)
-    shares = np.array([10] * MOST_STEPS + [1] * 12) / (10 * MOST_STEPS + 12)
-    found = [
-        steps.find(kind, lambda kind=kind: made.append(kind) or SimpleNamespace(kind=kind))
-        for kind in rng.choice(20, size=3000, p=shares).tolist()
-    ]
-    assert all(step.kind < MOST_STEPS for step in found[500:] if step)
-    assert sum(step is not None for step in found) > 0.8 * 3000
-    assert len(made) < 3 * MOST_STEPS
-    later = [steps.find(99, lambda: SimpleNamespace(kind=99)) for _ in range(1500)]
-    assert later[-1].kind == 99  # what came often before makes room
-
-
-def test_what_has_no_step_is_not_tried_again():
-    steps, tries = Steps(), []
-
-    def fail():
-        tries.append(1)
-        raise EngineError('expected memory, found none')
-
-    assert [steps.find('key', fail) for _ in range(9)] == [None] * 9
-    assert len(tries) == 1
-    assert not steps.clear()
 
 
 def test_recorded_steps_give_way_to_what_needs_their_memory(load, exported, monkeypatch):
