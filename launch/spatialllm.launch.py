@@ -111,14 +111,19 @@ def camera_parameters(cameras: list[str], given: dict[str, str]) -> list[dict[st
         return [{name: text(given[key])} for name, key in of_only_one.items() if given[key]]
     own: dict[str, object] = {'camera_names': cameras}
     for name in cameras:
-        own[f'{name}.image_topic'] = text(f'{name}/{given["image"]}')
+        own[f'{name}.image_topic'] = topic_of(name, given['image'])
         if given['camera_info']:
-            own[f'{name}.info_topic'] = text(f'{name}/{given["camera_info"]}')
+            own[f'{name}.info_topic'] = topic_of(name, given['camera_info'])
         if given['depth']:
-            own[f'{name}.depth_topic'] = text(f'{name}/{given["depth"]}')
+            own[f'{name}.depth_topic'] = topic_of(name, given['depth'])
         if given['transport']:
             own[f'{name}.transport'] = text(given['transport'])
     return [own]
+
+
+def topic_of(camera: str, topic: str) -> ParameterValue:
+    """Return a topic in the namespace of a camera."""
+    return text(f'{camera}/{topic.lstrip("/")}')
 
 
 def camera_remappings(given: dict[str, str]) -> list[tuple[str, str]]:

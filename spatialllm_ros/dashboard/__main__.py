@@ -13,7 +13,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.utilities import remove_ros_args
+from rclpy.validate_full_topic_name import validate_full_topic_name
 
 from spatialllm_ros.errors import ConfigError
 
@@ -49,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         help='address to bind to; where others can reach it, they need the token that is printed',
     )
     own.add_argument('--port', type=port_number, default=8080)
-    own.add_argument('--node', default='/spatialllm', help='full name of the node')
+    own.add_argument('--node', type=full_name, default='/spatialllm', help='full name of the node')
     return own
 
 
@@ -59,6 +61,18 @@ def port_number(text: str) -> int:
     if not 0 < port <= GREATEST_PORT:
         raise argparse.ArgumentTypeError(f'expected 1 to {GREATEST_PORT}, found {text}')
     return port
+
+
+def full_name(text: str) -> str:
+    """Return a node's full name given as text, with or without its first slash."""
+    name = f'/{text.removeprefix("/")}'
+    try:
+        validate_full_topic_name(name)
+    except InvalidTopicNameException as error:
+        raise argparse.ArgumentTypeError(
+            f"expected a node's full name (/robot/spatialllm), found {text!r}"
+        ) from error
+    return name
 
 
 def run(args: argparse.Namespace, ros_arguments: Sequence[str]) -> None:

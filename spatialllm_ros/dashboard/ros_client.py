@@ -19,12 +19,16 @@ from spatialllm_ros.dashboard.board import OK, Board, Exchange
 from spatialllm_ros.dashboard.plots import PARTS
 from spatialllm_ros.dashboard.views import KINDS, Views
 from spatialllm_ros.dashboard.watch_topics import WatchTopics
+from spatialllm_ros.node.diagnostics import PERIOD, told_name
 from spatialllm_ros.node.messages import StatusCode
 
 LOOK_PERIOD_S = 0.5
 REPLY_TIMEOUT_S = 60.0
-SILENCE_S = 4.0
-"""A node tells of itself every second; after so long without a word it may be gone."""
+LATE_S = 3.0
+"""A node says how often it tells of itself; so long after that it may be gone."""
+FIRST_WORD_S = 60.0
+"""How seldom a node may tell of itself, and so how long its first word may take."""
+UNHEARD = 'found; it has told nothing of itself yet'
 ABSENT = 'NO_NODE'
 
 
@@ -48,6 +52,7 @@ class RosClient:
         self._action = ActionClient(self._node, AskSpatial, f'{target}/ask')
         self._goals: dict[int, Any] = {}
         self._heard_s = time.monotonic()
+        self._period_s: float | None = None  # until the node has told it
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         self._node.create_timer(LOOK_PERIOD_S, self._look)
         self._executor = SingleThreadedExecutor()
@@ -128,10 +133,12 @@ class RosClient:
         exchange.end(OK, answer.text)
 
     def _on_diagnostics(self, array: DiagnosticArray) -> None:
-        name = self.target.rpartition('/')[2]
+        name = told_name(self.target)
         for status in array.status:
             if status.name == f'{name}: model':
                 self._heard_s, self.board.state = time.monotonic(), status.message
+                told = {pair.key: pair.value for pair in status.values}
+                self._period_s = float(told.get(PERIOD, FIRST_WORD_S))
         cameras = [
             status.hardware_id
             for status in array.status
@@ -145,9 +152,11 @@ class RosClient:
         self.board.is_present = self._action.server_is_ready()
         now_s = time.monotonic()
         if not self.board.is_present:
-            self.board.state, self._heard_s = self._absence, now_s
-        elif now_s - self._heard_s > SILENCE_S:
+            self.board.state, self._heard_s, self._period_s = self._absence, now_s, None
+        elif now_s - self._heard_s > (self._period_s or FIRST_WORD_S) + LATE_S:
             self.board.state = 'found, but it says nothing of itself: it may be gone, or busy'
+        elif self._period_s is None:
+            self.board.state = UNHEARD
         self._end_lost()
         self._watches.update()
         self.views.update(self._image_topics())

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from spatialllm_ros.dashboard.board import OK, Exchange, WatchAnswer
+from spatialllm_ros.runtime.answers import percent
 
 Row = dict[str, object]
 HISTORY = ('question', 'camera', 'answer', 'confidence', 'latency')
@@ -30,7 +31,7 @@ def about(exchange: Exchange) -> str:
         return 'cancelling' if exchange.is_cancelled else ''
     if exchange.status != OK:
         return f'no answer: {exchange.status}'
-    said = f'confidence {exchange.confidence:.0%}, {milliseconds(exchange.latency_s)}'
+    said = f'confidence {percent(exchange.confidence)}, {milliseconds(exchange.latency_s)}'
     if exchange.camera:
         said += f' on {exchange.camera}'
     if math.isfinite(exchange.depth_m):
@@ -55,7 +56,7 @@ def history_row(exchange: Exchange) -> Row:
         'question': ' / '.join([exchange.question, *exchange.options]),
         'camera': exchange.camera,
         'answer': '...' if exchange.is_open else said,
-        'confidence': f'{exchange.confidence:.0%}' if is_answered else '',
+        'confidence': percent(exchange.confidence) if is_answered else '',
         'latency': '' if exchange.is_open else milliseconds(exchange.latency_s),
     }
 
@@ -69,7 +70,7 @@ def watch_rows(watches: Iterable[WatchAnswer]) -> list[Row]:
             'question': watch.question,
             'camera': watch.camera,
             'answer': watch.text,
-            'confidence': f'{watch.confidence:.0%}',
+            'confidence': percent(watch.confidence),
             'heard': f'{now_s - watch.heard_s:.0f} s ago',
         }
         for watch in sorted(watches, key=lambda watch: watch.name)

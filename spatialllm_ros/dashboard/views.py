@@ -32,14 +32,14 @@ class View:
     """One topic's newest image; nothing is decoded until a browser fetches it.
 
     Attributes:
-        number: of the newest image; 0 before the first.
         problem: why the last one cannot be shown; empty where it can.
     """
 
     def __init__(self, kind: type) -> None:
         """Start without an image of a message type."""
-        self.kind, self.number, self.problem = kind, 0, ''
+        self.kind, self.problem = kind, ''
         self._message: Any = None
+        self._taken = 0
         self._wanted_s = -WANTED_S
         self._lock, self._shown, self._jpeg, self._made_s = Lock(), 0, b'', -LEAST_PERIOD_S
 
@@ -48,6 +48,15 @@ class View:
         """Whether somebody looked lately."""
         return time.monotonic() - self._wanted_s < WANTED_S
 
+    @property
+    def number(self) -> int:
+        """Of the image that ``jpeg`` gives now; 0 before the first."""
+        return self._taken if self._is_due else self._shown
+
+    @property
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._made_s >= LEAST_PERIOD_S
+
     def want(self) -> None:
         """Note that somebody looks."""
         self._wanted_s = time.monotonic()
@@ -55,7 +64,7 @@ class View:
     def take(self, message: Any) -> None:
         """Make a message the newest."""
         self._message = message
-        self.number += 1
+        self._taken += 1
 
     def jpeg(self) -> bytes:
         """Return the newest image as a JPEG file, made once for all who look.
@@ -65,9 +74,8 @@ class View:
             ImageError: the newest one cannot be shown.
         """
         with self._lock:
-            now_s = time.monotonic()
-            if self._shown != self.number and now_s - self._made_s >= LEAST_PERIOD_S:
-                self._shown, self._made_s = self.number, now_s
+            if self._shown != self._taken and self._is_due:
+                self._shown, self._made_s = self._taken, time.monotonic()
                 self._make()
             if self.problem:
                 raise ImageError(self.problem)

@@ -92,7 +92,8 @@ class CameraNode(Node):
 
     def _wait_until(self, due_s: float) -> None:
         while (left_s := due_s - time.monotonic()) > 0 and not self._is_stopping:
-            rclpy.spin_once(self, timeout_sec=left_s)
+            # Within a longer one no signal is heeded.
+            rclpy.spin_once(self, timeout_sec=min(left_s, LOOK_AGAIN_S))
 
     def _publish(self, shot: Shot) -> None:
         """Publish one image; forms that nobody subscribed to are not made."""

@@ -192,7 +192,7 @@ def measure_load(environment: Mapping[str, str], logs: Path, seconds: float) -> 
 def node_parameters(watches: Path) -> dict[str, object]:
     """Return the parameters of the node: the cameras, and standing questions from a file."""
     topics = {f'{camera}.image_topic': f'/{camera}/image' for camera in CAMERAS}
-    return {'camera_names': f'[{", ".join(CAMERAS)}]', 'watches_file': watches, **topics}
+    return {'camera_names': list(CAMERAS), 'watches_file': watches, **topics}
 
 
 def watches_file(folder: Path, records: Sequence[QuestionRecord]) -> Path:

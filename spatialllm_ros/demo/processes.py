@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -127,4 +128,12 @@ def ask_questions(processes: Processes, parameters: Mapping[str, object]) -> int
 
 def given(parameters: Mapping[str, object]) -> list[str]:
     """Return parameters as words of a command line, behind ``--ros-args``."""
-    return [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
+    return [
+        word for name, value in parameters.items() for word in ('-p', f'{name}:={_yaml(value)}')
+    ]
+
+
+def _yaml(value: object) -> str:
+    """Return a value as YAML, of which JSON is a part: text in quotes, or it may be a number."""
+    plain = value if isinstance(value, bool | int | float | list) else str(value)
+    return json.dumps(plain, ensure_ascii=False)

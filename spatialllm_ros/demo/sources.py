@@ -14,7 +14,7 @@ import numpy as np
 
 from spatialllm_ros.demo.recording import TOUR, read_shots
 from spatialllm_ros.demo.shots import RATE_HZ, Shot
-from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.errors import ConfigError, RecordingError
 from spatialllm_ros.runtime.shared_files import shared_file
 
 BETWEEN_ROUNDS_S = 1 / RATE_HZ
@@ -48,14 +48,16 @@ def endless(path: Path) -> Iterator[Shot]:
     """Yield the images of a bag, again and again.
 
     Raises:
-        RecordingError: it cannot be read.
+        RecordingError: it cannot be read, or has no images.
     """
     begun_s = 0.0
     while True:
-        end_s = begun_s
+        end_s = None
         for shot in read_shots(path):
             end_s = begun_s + shot.at_s
             yield replace(shot, at_s=end_s)
+        if end_s is None:
+            raise RecordingError(f'{path}: expected an image, found none; record the topic anew')
         begun_s = end_s + BETWEEN_ROUNDS_S
 
 

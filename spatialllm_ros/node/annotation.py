@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import array
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Condition, Thread
 
 from rclpy.node import Node
@@ -20,6 +22,19 @@ MOST_ANSWERS = 4
 """Drawn into one image; older ones go."""
 LEAST_PERIOD_S = 0.1
 """Between two drawings, so that many questions leave the CPU to the model."""
+WARNING_PERIOD_S = 1.0
+
+
+@contextmanager
+def left_out_if_it_fails(node: Node) -> Iterator[None]:
+    """Log what cannot be drawn, whatever the reason, and go on: the next one may be fine."""
+    try:
+        yield
+    except Exception as error:
+        node.get_logger().warning(
+            f'a picture of an answer is left out: {error!r}',
+            throttle_duration_sec=WARNING_PERIOD_S,
+        )
 
 
 class AnnotatedImages:
@@ -66,7 +81,8 @@ class AnnotatedImages:
                 if self._is_closing or self._frame is None:
                     return
                 frame, answers, self._is_new = self._frame, list(self._answers), False
-            self._publish(frame, answers)
+            with left_out_if_it_fails(self._node):
+                self._publish(frame, answers)
             with self._changed:
                 self._changed.wait_for(lambda: self._is_closing, LEAST_PERIOD_S)
 

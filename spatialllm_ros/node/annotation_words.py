@@ -10,8 +10,10 @@ from spatialllm_ros.runtime.answers import percent
 from spatialllm_ros.schema import Answer, AnswerKind, Query
 
 _LOCATING = re.compile(
-    r'(?:where|locate|find)\b.*?\bthe (?!camera\b)(?P<phrase>.+?)(?: is)?\W*', re.IGNORECASE
+    r'(?:where|locate|find)\b.*?\bthe (?!camera\b)(?P<phrase>(?:\W*+\w)+?)(?: is)?\W*+',
+    re.IGNORECASE,
 )
+"""A phrase ends in a letter, or each mark of a long row would be tried as its end."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from builtin_interfaces.msg import Duration
@@ -14,11 +15,11 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 
 from spatialllm_msgs.action import AskSpatial
-from spatialllm_msgs.msg import SpatialAnswer
+from spatialllm_msgs.msg import CameraReply, SpatialAnswer
 from spatialllm_msgs.srv import AskSpatial as AskOnce
 from spatialllm_msgs.srv import Locate
 from spatialllm_ros.errors import QuestionError
-from spatialllm_ros.node.asking import Asked, Asker, Reply
+from spatialllm_ros.node.asking import NOTHING_THERE, Asked, Asker, Reply, Resting
 from spatialllm_ros.node.depth_checks import LOCATE_QUESTION
 from spatialllm_ros.node.messages import NANOSECONDS, StatusCode, nanoseconds
 from spatialllm_ros.node.transforms import TransformError, Transforms, transformed_pose
@@ -37,11 +38,15 @@ class AskInterfaces:
 
     A ``std_msgs/String`` on ``~/question`` is answered on ``~/answer``, or, where there is no
     answer, by a sentence on ``~/refused``.
+
+    They stay as long as the node: what is withdrawn takes with it the replies that have not left.
     """
 
-    def __init__(self, node: Node, asker: Asker, transforms: Transforms | None) -> None:
-        """Offer all of them; ``transforms`` is None where TF is not installed."""
-        self._node, self._asker, self._transforms = node, asker, transforms
+    def __init__(self, node: Node) -> None:
+        """Offer all of them, and refuse what is asked until ``serve``."""
+        self._node = node
+        self._asker: Asker | Resting = Resting()
+        self._transforms: Transforms | None = None
         self._running: dict[bytes, Asked] = {}
         # Questions wait for their answers side by side, and a cancel request beside them.
         group = ReentrantCallbackGroup()
@@ -70,14 +75,13 @@ class AskInterfaces:
         self._answer = node.create_publisher(SpatialAnswer, '~/answer', IN_BURSTS)
         self._refused = node.create_publisher(String, '~/refused', IN_BURSTS)
 
-    def close(self) -> None:
-        """Withdraw all of them; every question must be over."""
-        self._action.destroy()
-        for service in self._services:
-            self._node.destroy_service(service)
-        self._node.destroy_subscription(self._question)
-        self._node.destroy_publisher(self._answer)
-        self._node.destroy_publisher(self._refused)
+    def serve(self, asker: Asker, transforms: Transforms | None) -> None:
+        """Have questions answered; ``transforms`` is None where TF is not installed."""
+        self._asker, self._transforms = asker, transforms
+
+    def rest(self) -> None:
+        """Let go of what answers; callers that have not been told yet still are."""
+        self._asker, self._transforms = Resting(), None
 
     async def _execute(self, goal: ServerGoalHandle) -> Any:
         key = bytes(goal.goal_id.uuid)
@@ -114,17 +118,22 @@ class AskInterfaces:
         reply = await self._asker.reply(asked, request.phrase)
         response.status, response.message = int(reply.status), reply.message
         found = [one.answer for one in reply.cameras if one.answer.kind == SpatialAnswer.POSE]
+        if not found and reply.cameras:
+            response.status, response.message = absence(reply.cameras)
         try:
             for answer in sorted(found, key=lambda answer: -sureness(answer.confidence)):
-                response.poses.append(self._in_frame(answer, request.target_frame))
-                response.has_heading.append(answer.has_heading)
-                response.confidences.append(answer.confidence)
-                response.cameras.append(answer.camera)
-                response.depths_m.append(answer.depth_m)
-                response.depth_notes.append(answer.depth_note)
+                self._add(response, answer, request.target_frame)
         except TransformError as error:
             return Locate.Response(status=int(StatusCode.NO_TRANSFORM), message=str(error))
         return response
+
+    def _add(self, response: Any, answer: SpatialAnswer, target_frame: str) -> None:
+        response.poses.append(self._in_frame(answer, target_frame))
+        response.has_heading.append(answer.has_heading)
+        response.confidences.append(answer.confidence)
+        response.cameras.append(answer.camera)
+        response.depths_m.append(answer.depth_m)
+        response.depth_notes.append(answer.depth_note)
 
     def _in_frame(self, answer: SpatialAnswer, target_frame: str) -> PoseStamped:
         found = PoseStamped(header=answer.header, pose=answer.pose)
@@ -157,6 +166,27 @@ def filled(response: Any, reply: Reply) -> Any:
     response.answer, response.cameras = reply.answer, list(reply.cameras)
     response.status, response.message = int(reply.status), reply.message
     return response
+
+
+def absence(cameras: Sequence[CameraReply]) -> tuple[int, str]:
+    """Return status and message where no camera located anything: OK where all say it is absent.
+
+    Args:
+        cameras: what each camera said; what is neither a place nor an absence is an error.
+    """
+    problems = [(one.status, one.message) for one in cameras if one.status != StatusCode.OK]
+    problems += [
+        (
+            int(StatusCode.ENGINE_ERROR),
+            f'expected a place, or that there is none, found {one.answer.text!r} from camera '
+            f'{one.camera!r}; ask in other words',
+        )
+        for one in cameras
+        if one.status == StatusCode.OK and not one.answer.text.startswith(NOTHING_THERE)
+    ]
+    if not problems:
+        return int(StatusCode.OK), ''
+    return problems[0][0], '; '.join(dict.fromkeys(words for _, words in problems))
 
 
 def query(request: Any) -> Query:

@@ -17,10 +17,9 @@ from rclpy.node import Node
 from rclpy.task import Future as RclpyFuture
 
 from spatialllm_msgs.msg import CameraReply, SpatialAnswer
-from spatialllm_ros.errors import GeometryError, SpatialLLMError
+from spatialllm_ros.errors import BusyError, GeometryError, SpatialLLMError
 from spatialllm_ros.node.depth_checks import DepthChecks
-from spatialllm_ros.node.gravity import UpSource
-from spatialllm_ros.node.messages import StatusCode, answer_header, answer_message, status_of
+from spatialllm_ros.node.messages import StatusCode, answer_message, status_of
 from spatialllm_ros.node.which_camera import asked_of_each, asks_which_camera, name_cameras
 from spatialllm_ros.runtime.answers import sureness
 from spatialllm_ros.runtime.frame_store import FrameStore
@@ -31,6 +30,8 @@ OnCameraText = Callable[[str, str], None]
 """Hears a camera's name and its answer's words so far, on the scheduler's thread."""
 
 LATENCIES_KEPT = 500
+
+NOT_CONFIGURED = 'expected a configured node, found none; configure and activate it'
 
 NOTHING_THERE = 'there is no '
 """How an answer begins that what was asked about is not in view."""
@@ -94,8 +95,8 @@ class Asker:
         node: Node,
         scheduler: Scheduler,
         frames: FrameStore,
-        ups: Mapping[str, UpSource],
         depths: DepthChecks,
+        check: Callable[[Query], None],
     ) -> None:
         """Ask on behalf of a node's callbacks.
 
@@ -103,14 +104,15 @@ class Asker:
             node: its executor is where callbacks go on once they have their answer.
             scheduler: answers.
             frames: knows the cameras.
-            ups: gravity in the images of each camera.
             depths: measures what answers speak of.
+            check: refuses what the model cannot read, before anything else looks at it.
         """
         self.replies: Counter[StatusCode] = Counter()
         self.latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self.received = self.open = 0
         self._node, self._scheduler = node, scheduler
-        self._frames, self._ups, self._depths = frames, ups, depths
+        self._frames, self._depths = frames, depths
+        self._check = check
 
     def submit(
         self, make_query: Callable[[], Query], on_text: OnCameraText = lambda *_: None
@@ -122,6 +124,7 @@ class Asker:
         self.received += 1
         try:
             query = make_query()
+            self._check(query)
             if names_cameras := asks_which_camera(query):
                 query = asked_of_each(query)
             cameras = self._frames.named(query.camera)
@@ -148,7 +151,7 @@ class Asker:
         reply = combined(replies)
         if asked.names_cameras and reply.status == StatusCode.OK:
             # A copy: what each camera said stays what it said.
-            answer = name_cameras(copy(reply.answer), [one.answer for one in reply.cameras])
+            answer = name_cameras(copy(reply.answer), reply.cameras)
             reply = replace(reply, answer=answer)
         self.replies[reply.status] += 1
         if reply.status == StatusCode.OK:
@@ -193,10 +196,25 @@ class Asker:
     def _message(
         self, answer: Answer, place: Future[Answer] | None, question: str
     ) -> SpatialAnswer:
-        up_optical = self._ups[answer.camera_name](answer_header(answer))
-        message = answer_message(answer, question, up_optical)
+        message = answer_message(answer, question)
         message.depth_m, message.depth_note = self._depths.measured(answer, place)
         return message
+
+
+class Resting:
+    """Takes an asker's place while the node is not configured, and refuses what is asked."""
+
+    def submit(
+        self, make_query: Callable[[], Query], on_text: OnCameraText = lambda *_: None
+    ) -> Asked:
+        """Refuse."""
+        del make_query, on_text
+        return Asked({'': _refused(BusyError(NOT_CONFIGURED))}, {})
+
+    async def reply(self, asked: Asked, question: str) -> Reply:
+        """Say why."""
+        del asked, question
+        return Reply(StatusCode.BUSY, NOT_CONFIGURED)
 
 
 def _refused(error: SpatialLLMError) -> Future[Answer]:

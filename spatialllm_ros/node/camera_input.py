@@ -10,6 +10,7 @@ from typing import Any
 
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 
 from spatialllm_ros.geometry import guessed_camera
 from spatialllm_ros.node.gravity import UpSource
@@ -17,10 +18,11 @@ from spatialllm_ros.node.image_converter import image_converter
 from spatialllm_ros.node.messages import nanoseconds
 from spatialllm_ros.node.parameters import CameraParameters, NodeParameters
 from spatialllm_ros.node.quality_of_service import Describe, subscribe_newest
+from spatialllm_ros.node.transforms import TransformError
 from spatialllm_ros.runtime.camera_info import CameraReading, read_camera
 from spatialllm_ros.runtime.frame_store import FrameStore
 from spatialllm_ros.runtime.image_conversion import Rgb, UnfitImageError, rgb_from_compressed
-from spatialllm_ros.schema import CameraModel, Frame
+from spatialllm_ros.schema import CameraModel, Frame, Vec3
 
 WARNING_PERIOD_S = 1.0
 
@@ -75,7 +77,7 @@ class CameraInput:
             up: tells gravity in an image's frame.
             frames: takes the good ones and counts the others.
         """
-        self.remark = ''
+        self.remark = self._no_gravity = ''
         self._mismatch: Describe | None = None
         self._told = ''
         self._node, self._camera, self._up, self._frames = node, camera, up, frames
@@ -98,7 +100,7 @@ class CameraInput:
     def problem(self) -> str:
         """Return what a person should know of the camera; empty where all is well."""
         if self._mismatch is None:
-            return self.remark
+            return '; '.join(filter(None, (self.remark, self._no_gravity)))
         mismatch = self._mismatch()
         if mismatch != self._told:
             self._told = mismatch
@@ -134,12 +136,21 @@ class CameraInput:
         self._frames.put(
             Frame(
                 rgb=rgb,
-                camera=replace(self._model(rgb), up_optical=self._up(message.header)),
+                camera=replace(self._model(rgb), up_optical=self._up_optical(message.header)),
                 stamp_ns=nanoseconds(message.header.stamp),
                 frame_id=message.header.frame_id,
                 camera_name=self._camera.name,
             )
         )
+
+    def _up_optical(self, header: Header) -> Vec3 | None:
+        self._no_gravity = ''
+        try:
+            return self._up(header)
+        except TransformError as error:
+            self._no_gravity = f'gravity is not known: {error}'
+            self._logger.warning(self._no_gravity, throttle_duration_sec=WARNING_PERIOD_S)
+            return None
 
     def _model(self, rgb: Rgb) -> CameraModel:
         height_px, width_px = rgb.shape[:2]

@@ -1,4 +1,4 @@
-"""What the node holds from ``configure`` to ``cleanup``: model, frames, cameras, interfaces."""
+"""What the node holds from ``configure`` to ``cleanup``: model, frames, cameras, topics."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from rclpy.node import Node
 from spatialllm_ros.errors import AnswerParseError, ConfigError, SpatialLLMError
 from spatialllm_ros.geometry import guessed_camera
 from spatialllm_ros.node.annotation_topics import Pictures
-from spatialllm_ros.node.ask_interfaces import AskInterfaces
 from spatialllm_ros.node.asking import Asker
 from spatialllm_ros.node.camera_input import CameraInput, converter
 from spatialllm_ros.node.depth_checks import DepthChecks
 from spatialllm_ros.node.depth_input import DepthInput
 from spatialllm_ros.node.diagnostics import (
+    PERIOD,
     GrowthRates,
     camera_status,
     latency_values,
     model_status,
+    told_name,
     watch_status,
 )
 from spatialllm_ros.node.gravity import up_source
@@ -89,10 +90,15 @@ def listen_to_tf(node: Node) -> Transforms | None:
 
 
 class Configured:
-    """Everything that answers, idle until ``activate``."""
+    """Everything that answers, idle until ``activate``.
+
+    Attributes:
+        asker: takes questions.
+        transforms: from TF; None where that is not installed.
+    """
 
     def __init__(self, node: Node, parameters: NodeParameters, load: SessionLoader) -> None:
-        """Load the model and offer the interfaces.
+        """Load the model and offer the topics.
 
         Raises:
             BundleError, EngineError: the model cannot be used.
@@ -113,8 +119,8 @@ class Configured:
             on_watch=self._on_watch,
         )
         converters = {camera.name: converter(camera, parameters) for camera in parameters.cameras}
-        self._transforms = listen_to_tf(node)
-        ups = {camera.name: up_source(camera, self._transforms) for camera in parameters.cameras}
+        self.transforms = listen_to_tf(node)
+        ups = {camera.name: up_source(camera, self.transforms) for camera in parameters.cameras}
         self._cameras = {
             camera.name: CameraInput(
                 node, camera, converters[camera.name], ups[camera.name], self._frames
@@ -126,9 +132,10 @@ class Configured:
             for camera in parameters.cameras
             if camera.depth_topic
         }
-        self._asker = Asker(node, self._scheduler, self._frames, ups, DepthChecks(self._depths))
-        self._interfaces = AskInterfaces(node, self._asker, self._transforms)
-        self._watches = Watches(node, self._scheduler.watch, ups, steadiness(parameters))
+        depth_checks = DepthChecks(self._depths)
+        check = self._session.check
+        self.asker = Asker(node, self._scheduler, self._frames, depth_checks, check)
+        self._watches = Watches(node, self._scheduler.watch, steadiness(parameters))
         self._pictures = Pictures(node)
         self._scheduler.add_listener(self._pictures.show)
         self._watch_from_file(parameters.watches_file)
@@ -145,7 +152,7 @@ class Configured:
     @property
     def open_questions(self) -> int:
         """How many callers have not been told yet how their question ended."""
-        return self._asker.open
+        return self.asker.open
 
     def activate(self) -> None:
         """Read the cameras and answer questions.
@@ -171,17 +178,17 @@ class Configured:
 
     def deactivate(self) -> None:
         """Stop to read the cameras and end every question as cancelled."""
+        self._punctuality.stop()
         for topics in self._inputs:
             topics.close()
         self._scheduler.stop()
 
     def close(self) -> None:
-        """Withdraw the interfaces; to be called after ``deactivate``."""
-        self._interfaces.close()
+        """Withdraw the topics; to be called after ``deactivate``."""
         self._watches.close()
         self._pictures.close()
-        if self._transforms is not None:
-            self._transforms.close()
+        if self.transforms is not None:
+            self.transforms.close()
 
     def _on_watch(self, watch: Watch, outcome: Outcome) -> None:
         self._watches.hear(watch, outcome)
@@ -197,19 +204,20 @@ class Configured:
 
     def statuses(self, state: str) -> list[DiagnosticStatus]:
         """Return what ``/diagnostics`` is told while the node is in a state."""
-        name = self._node.get_name()
+        name = told_name(self._node.get_fully_qualified_name())
         values = {
             'bundle': self._parameters.bundle,
             'engine': self.engine_name,
             'precision': self._session.precision,
             'executor late at most (ms)': f'{self._punctuality.take_latest_s() * 1e3:.1f}',
-            'questions received': self._asker.received,
-            'questions open': self._asker.open,
+            PERIOD: self._parameters.diagnostics_period_s,
+            'questions received': self.asker.received,
+            'questions open': self.asker.open,
             'questions waiting': self._scheduler.waiting,
-            **latency_values(self._asker.latencies_s),
+            **latency_values(self.asker.latencies_s),
         }
         return [
-            model_status(name, state, values, self._asker.replies),
+            model_status(name, state, values, self.asker.replies),
             *(self._camera_status(name, camera) for camera in self._cameras),
             watch_status(name, self._watches.values()),
         ]

@@ -13,11 +13,11 @@ from spatialllm_ros.node.depth_input import DepthInput
 from spatialllm_ros.runtime.answers import METRES
 from spatialllm_ros.schema import Answer, Query
 
-_FROM_HERE = r'(?: away)?(?: from (?:the camera|here|me|you))?'
+_FROM_HERE = r'(?:\W? away)?(?:\W? from (?:the camera|here|me|you))?'
+_MARK = r'(?:(?! from the | to the | and the | above the floor)\W)'
 DISTANCE = re.compile(
     rf'(?:how far|how many met(?:re|er)s|what is the distance){_FROM_HERE}(?: is)?(?: it)?'
-    r'(?: to| of)? the (?P<phrase>(?:(?! from the | to the | and the | above the floor).)+?)'
-    rf'{_FROM_HERE}\W*',
+    rf'(?: to| of)? the (?P<phrase>(?:{_MARK}*+\w)+?){_FROM_HERE}\W*+',
     re.IGNORECASE,
 )
 """Questions for the distance of one object from the camera."""
@@ -40,8 +40,10 @@ class DepthChecks:
 
         None where depth could not be compared with the answer.
         """
+        if camera not in self._inputs or query.options:
+            return None
         match = DISTANCE.fullmatch(query.question.strip())
-        if match is None or query.options or camera not in self._inputs:
+        if match is None:
             return None
         return replace(query, question=LOCATE_QUESTION.format(phrase=match['phrase']))
 

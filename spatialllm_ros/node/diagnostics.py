@@ -14,6 +14,13 @@ from spatialllm_ros.node.messages import StatusCode
 from spatialllm_ros.runtime.frame_store import FrameCounts
 
 PERCENTILES = (50, 95, 99)
+PERIOD = 'told every (s)'
+"""Names the value of the model's status that says when the next is due."""
+
+
+def told_name(full_name: str) -> str:
+    """Return what begins the names of a node's statuses: its full name without the first slash."""
+    return full_name.lstrip('/')
 
 
 def diagnostic_array(stamp: Time, statuses: list[DiagnosticStatus]) -> DiagnosticArray:
@@ -42,7 +49,7 @@ def model_status(
     """Say what computes and how questions ended.
 
     Args:
-        node_name: begins the status's name.
+        node_name: begins the status's name; see ``told_name``.
         state: of the node's life cycle, or why it cannot be configured.
         values: engine, bundle and whatever else is known, by name.
         replies: questions by status.
@@ -74,7 +81,7 @@ def camera_status(
     """Say what became of a camera's frames.
 
     Args:
-        node_name: begins the status's name.
+        node_name: begins the status's name; see ``told_name``.
         camera: the camera's name.
         counts: its frames so far.
         values: rates, ages and whatever else is known, by name.
@@ -102,7 +109,7 @@ def watch_status(node_name: str, watches: Mapping[str, tuple[str, str]]) -> Diag
     """Say what came of the standing questions.
 
     Args:
-        node_name: begins the status's name.
+        node_name: begins the status's name; see ``told_name``.
         watches: by name, what came of it and its problem, which is empty where all is well.
     """
     problems = [f'{name}: {problem}' for name, (_, problem) in watches.items() if problem]

@@ -96,13 +96,15 @@ def answer_header(answer: Answer) -> Header:
     return Header(stamp=time_message(answer.stamp_ns), frame_id=answer.frame_id)
 
 
-def answer_message(answer: Answer, question: str, up_optical: Vec3 | None) -> SpatialAnswer:
+def answer_message(answer: Answer, question: str) -> SpatialAnswer:
     """Return an answer as a message, under the header of the image that it speaks of.
+
+    A heading is relative to gravity as the model had it: by now TF may tell otherwise of the
+    image's moment.
 
     Args:
         answer: from the runtime.
         question: as it was asked.
-        up_optical: gravity in the image's frame, which an object's heading is relative to.
     """
     message = SpatialAnswer(
         header=answer_header(answer),
@@ -123,6 +125,7 @@ def answer_message(answer: Answer, question: str, up_optical: Vec3 | None) -> Sp
     if answer.number is not None:
         message.number = float(answer.number)
     if answer.pose is not None:
+        up_optical = answer.camera.up_optical if answer.camera is not None else None
         message.pose = pose_message(answer.pose, up_optical or LEVEL_UP)
         message.has_heading = answer.pose.heading_rad is not None
     return message

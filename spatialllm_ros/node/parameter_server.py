@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -10,11 +10,16 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
+from rclpy.exceptions import NameValidationException
+from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.validate_full_topic_name import validate_full_topic_name
 
 from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.node.camera_input import image_topic, info_topic
 from spatialllm_ros.node.parameters import (
+    CameraParameters,
     NodeParameters,
     Specification,
     Value,
@@ -72,6 +77,7 @@ class ParameterServer:
         """
         parameters = build(self._values())
         check_topics(parameters.cameras)
+        check_names(self._node, parameters.cameras)
         return parameters
 
     def _values(self) -> dict[str, Value]:
@@ -97,6 +103,38 @@ class ParameterServer:
     def _tell(self, changes: list[Parameter]) -> None:
         if any(parameter.name in self._known for parameter in changes):
             self._on_change(build(self._values()))
+
+
+def check_names(node: Node, cameras: Sequence[CameraParameters]) -> None:
+    """Refuse topics that ROS has no such names for.
+
+    Raises:
+        ConfigError: names them all.
+    """
+    problems = [
+        f"{camera.name}.{parameter}: expected a topic's name, found {topic!r}: {problem}"
+        for camera in cameras
+        for parameter, topic in _topics(camera).items()
+        if (problem := _name_problem(node, topic))
+    ]
+    if problems:
+        raise ConfigError('; '.join(problems))
+
+
+def _topics(camera: CameraParameters) -> dict[str, str]:
+    """Return the topics that a camera is read from, by the parameter that names them."""
+    depth = {'depth_topic': camera.depth_topic} if camera.depth_topic else {}
+    return {'image_topic': image_topic(camera), 'info_topic': info_topic(camera), **depth}
+
+
+def _name_problem(node: Node, topic: str) -> str:
+    """Say what is wrong with a topic's name; empty where all is well."""
+    try:
+        name = expand_topic_name(topic, node.get_name(), node.get_namespace())
+        validate_full_topic_name(name)
+    except (NameValidationException, ValueError) as error:
+        return str(error).partition('\n')[0].rstrip(':')  # the others point at the place
+    return ''
 
 
 def specifications(parameters: NodeParameters) -> dict[str, Specification]:

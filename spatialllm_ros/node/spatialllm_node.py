@@ -11,9 +11,10 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from spatialllm_ros.errors import SpatialLLMError
+from spatialllm_ros.errors import ConfigError, SpatialLLMError
+from spatialllm_ros.node.ask_interfaces import AskInterfaces
 from spatialllm_ros.node.configured import Configured, SessionLoader, load_session
-from spatialllm_ros.node.diagnostics import diagnostic_array, model_status
+from spatialllm_ros.node.diagnostics import PERIOD, diagnostic_array, model_status, told_name
 from spatialllm_ros.node.messages import NANOSECONDS
 from spatialllm_ros.node.parameter_server import ParameterServer
 from spatialllm_ros.node.parameters import NodeParameters
@@ -23,7 +24,8 @@ class SpatialLLMNode(LifecycleNode):
     """Answers questions in words about what cameras see.
 
     ``configure`` loads and warms the model and offers the interfaces, ``activate`` reads the
-    cameras and answers, ``deactivate`` ends what runs as cancelled, ``cleanup`` frees everything.
+    cameras and answers, ``deactivate`` ends what runs as cancelled, ``cleanup`` frees the model.
+    The interfaces then stay, and refuse, so that no caller is left without a reply.
     """
 
     def __init__(self, load: SessionLoader = load_session, **node_options: Any) -> None:
@@ -36,11 +38,18 @@ class SpatialLLMNode(LifecycleNode):
         Raises:
             ConfigError: names every parameter that cannot be used.
         """
-        super().__init__(
-            'spatialllm', automatically_declare_parameters_from_overrides=True, **node_options
-        )
+        try:
+            super().__init__(
+                'spatialllm', automatically_declare_parameters_from_overrides=True, **node_options
+            )
+        except ValueError as error:  # rclpy tells no type from an empty list
+            raise ConfigError(
+                f'expected a value for each parameter, found an empty one; camera_names needs at '
+                f'least one name: {error}'
+            ) from error
         self._load = load
         self._configured: Configured | None = None
+        self._interfaces: AskInterfaces | None = None  # from the first ``configure`` on
         self._state, self._problem = 'unconfigured', ''
         self._parameter_server = ParameterServer(
             self, may_change=lambda: self._configured is None, on_change=self._apply
@@ -81,7 +90,7 @@ class SpatialLLMNode(LifecycleNode):
         return self._transition('inactive', self._held.deactivate)
 
     def on_cleanup(self, _: LifecycleState) -> TransitionCallbackReturn:
-        """Free the model and withdraw the interfaces."""
+        """Free the model and all that belongs to it; the ways to ask stay, and refuse."""
         return self._transition('unconfigured', self._release)
 
     def on_shutdown(self, _: LifecycleState) -> TransitionCallbackReturn:
@@ -108,6 +117,8 @@ class SpatialLLMNode(LifecycleNode):
 
     def _configure(self) -> None:
         self._configured = Configured(self, self._parameter_server.read(), self._load)
+        self._interfaces = self._interfaces or AskInterfaces(self)
+        self._interfaces.serve(self._held.asker, self._held.transforms)
         # What is there now stays: looking through all of it for garbage stops every thread for
         # a tenth of a second.
         gc.collect()
@@ -115,6 +126,8 @@ class SpatialLLMNode(LifecycleNode):
         self.get_logger().info(f'the model runs by {self._held.engine_name}')
 
     def _release(self) -> None:
+        if self._interfaces is not None:
+            self._interfaces.rest()
         if self._configured is not None:
             self._configured.deactivate()
             self._configured.close()
@@ -138,7 +151,9 @@ class SpatialLLMNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         message = f'{self._state}: {self._problem}' if self._problem else self._state
         if self._configured is None:
-            statuses = [model_status(self.get_name(), message, {}, {})]
+            period = {PERIOD: self._diagnostics_timer.timer_period_ns / NANOSECONDS}
+            name = told_name(self.get_fully_qualified_name())
+            statuses = [model_status(name, message, period, {})]
         else:
             statuses = self._configured.statuses(message)
         stamp = self.get_clock().now().to_msg()

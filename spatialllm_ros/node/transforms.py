@@ -11,6 +11,9 @@ from rclpy.time import Time as RclpyTime
 
 from spatialllm_ros.errors import ConfigError, InputError
 
+NEWEST = Time()
+"""What tf2 takes for the newest time that it knows of."""
+
 Xyzw = tuple[float, float, float, float]
 
 
@@ -44,16 +47,27 @@ class Transforms:
         Raises:
             TransformError: the frames are not connected at that time.
         """
+        return self._found(target_frame, source_frame, stamp).transform
+
+    def newest(self, target_frame: str, source_frame: str) -> Any:
+        """Return the newest of those, as a ``geometry_msgs/TransformStamped``.
+
+        Raises:
+            TransformError: the frames are not connected.
+        """
+        return self._found(target_frame, source_frame, NEWEST)
+
+    def _found(self, target_frame: str, source_frame: str, stamp: Time) -> Any:
         try:
-            found = self._buffer.lookup_transform(
+            return self._buffer.lookup_transform(
                 target_frame, source_frame, RclpyTime.from_msg(stamp)
             )
         except (self._refusal, ValueError) as error:  # the latter: a time before the epoch
+            when = f' at {stamp.sec}.{stamp.nanosec:09d} s' if stamp != NEWEST else ''
             raise TransformError(
-                f'expected a transform from {source_frame!r} to {target_frame!r} at '
-                f'{stamp.sec}.{stamp.nanosec:09d} s, found none: {error}'
+                f'expected a transform from {source_frame!r} to {target_frame!r}{when}, found '
+                f'none: {error}'
             ) from error
-        return found.transform
 
     def close(self) -> None:
         """Stop to listen."""

@@ -14,8 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from spatialllm_msgs.msg import SpatialAnswer
 from spatialllm_msgs.srv import SetWatches
 from spatialllm_ros.errors import GeometryError, SpatialLLMError
-from spatialllm_ros.node.gravity import UpSource
-from spatialllm_ros.node.messages import answer_header, answer_message, status_of
+from spatialllm_ros.node.messages import answer_message, status_of
 from spatialllm_ros.node.parameters import NodeParameters
 from spatialllm_ros.runtime.answering import Outcome
 from spatialllm_ros.runtime.answers import percent
@@ -68,7 +67,6 @@ class Watches:
         self,
         node: Node,
         ask: Callable[[Sequence[Watch]], Sequence[Watch]],
-        ups: Mapping[str, UpSource],
         settings: SteadinessSettings,
     ) -> None:
         """Offer the service.
@@ -76,11 +74,10 @@ class Watches:
         Args:
             node: publishes.
             ask: replaces the standing questions, or refuses all of them by an exception.
-            ups: gravity in the images of each camera.
             settings: when an answer is published.
         """
         self.settings = settings
-        self._node, self._ask, self._ups = node, ask, ups
+        self._node, self._ask = node, ask
         self._standing: dict[str, Standing] = {}
         self._lock = Lock()
         self._logger = node.get_logger().get_child('watch')
@@ -133,8 +130,7 @@ class Watches:
         if isinstance(outcome, SpatialLLMError):
             self._fail(standing, outcome)
             return
-        up_optical = self._ups[outcome.camera_name](answer_header(outcome))
-        message = answer_message(outcome, standing.watch.query.question, up_optical)
+        message = answer_message(outcome, standing.watch.query.question)
         standing.answers, standing.problem = standing.answers + 1, ''
         if standing.steady.take(outcome, time.monotonic(), self.settings):
             standing.publisher.publish(message)

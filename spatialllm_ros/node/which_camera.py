@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
-from spatialllm_msgs.msg import SpatialAnswer
+from spatialllm_msgs.msg import CameraReply, SpatialAnswer, Status
 from spatialllm_ros.runtime.answers import sureness
 from spatialllm_ros.runtime.frame_store import ALL_CAMERAS
 from spatialllm_ros.schema import Query
 
 PATTERN = re.compile(
-    r'\s*(which|what) cameras? (can )?sees? (the |an? )?(?P<phrase>[^?]*[^?\s])\s*\??\s*',
-    re.IGNORECASE,
+    r'(which|what) cameras? (can )?sees? (the |an? )?(?P<phrase>[^?]+)', re.IGNORECASE
 )
 QUESTION = 'is there a {phrase}?'
 OPTIONS = ('yes', 'no')
@@ -21,25 +21,34 @@ NO_CAMERA = 'no camera'
 
 def asks_which_camera(query: Query) -> bool:
     """Tell whether a question without options wants the names of cameras."""
-    return not query.options and PATTERN.fullmatch(query.question) is not None
+    return not query.options and _match(query) is not None
 
 
 def asked_of_each(query: Query) -> Query:
     """Return what each camera is asked; all of them where the query names none."""
-    match = PATTERN.fullmatch(query.question)
+    match = _match(query)
     assert match is not None, 'only for questions that ask which camera'
     question = QUESTION.format(phrase=match['phrase'])
     return replace(query, question=question, options=OPTIONS, camera=query.camera or ALL_CAMERAS)
 
 
-def name_cameras(best: SpatialAnswer, answers: list[SpatialAnswer]) -> SpatialAnswer:
+def name_cameras(best: SpatialAnswer, replies: Sequence[CameraReply]) -> SpatialAnswer:
     """Say the names of the cameras that see it, the surest first, in place of *yes* and *no*.
+
+    Where none does, those that have no answer are named, too: one of them may see it.
 
     Args:
         best: the answer to change.
-        answers: of all cameras.
+        replies: of all cameras.
     """
-    seeing = sorted((a for a in answers if a.yes), key=lambda answer: -sureness(answer.confidence))
-    best.text = ', '.join(answer.camera for answer in seeing) or NO_CAMERA
+    seeing = [one.answer for one in replies if one.answer.yes]
+    seeing.sort(key=lambda answer: -sureness(answer.confidence))
+    unasked = ', '.join(one.camera for one in replies if one.status != Status.OK)
+    nobody = f'{NO_CAMERA}; could not be asked: {unasked}' if unasked else NO_CAMERA
+    best.text = ', '.join(answer.camera for answer in seeing) or nobody
     best.kind = SpatialAnswer.TEXT
     return best
+
+
+def _match(query: Query) -> re.Match[str] | None:
+    return PATTERN.fullmatch(query.question.strip().removesuffix('?').strip())

@@ -169,4 +169,4 @@ class Background:
             return outcome
         age_s = self._frames.age_s(encoded.frame)
         times = replace(outcome.timing, image_age_s=age_s, encode_s=encoded.encode_s)
-        return replace(outcome, timing=times)
+        return replace(outcome, timing=times, camera=encoded.frame.camera)

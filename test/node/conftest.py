@@ -15,6 +15,7 @@ import pytest
 try:
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
+    from geometry_msgs.msg import TransformStamped
     from lifecycle_msgs.srv import ChangeState, GetState
     from rclpy.action import ActionClient
     from rclpy.executors import SingleThreadedExecutor
@@ -34,6 +35,7 @@ except ImportError as error:
 ROOT = Path(__file__).parents[2]
 SCRIPTED_NODE = Path(__file__).with_name('scripted_node.py')
 SHIPPED_NODE = ROOT / 'spatialllm_ros/node/main.py'
+STAND_IN = ROOT / 'test/fakes/stand_in_for_tf2'
 PROFILE = ROOT / 'config/fastdds_shm.xml'
 DEADLINE_S = 30.0
 """Ends a test that hangs; nothing is asserted of it."""
@@ -310,10 +312,15 @@ def start_node(domain, tmp_path):
     """Start a node with parameters; at the end it must leave in peace when asked to."""
     started = []
 
-    def start(script=SCRIPTED_NODE, stdin=subprocess.DEVNULL, overrides=(), **parameters):
+    def start(
+        script=SCRIPTED_NODE, stdin=subprocess.DEVNULL, overrides=(), files=(), namespace='/',
+        **parameters,
+    ):  # fmt: skip
         given = {name.replace('__', '.'): value for name, value in parameters.items()}
         values = [f'{name}:={value}' for name, value in (given | dict(overrides)).items()]
-        arguments = [part for value in values for part in ('-p', value)]
+        arguments = [part for path in files for part in ('--params-file', str(path))]
+        arguments += ['-r', f'__ns:={namespace}']
+        arguments += [part for value in values for part in ('-p', value)]
         log_path = tmp_path / f'node{len(started)}.log'
         environment = os.environ | {
             'ROS_DOMAIN_ID': str(domain),
@@ -350,3 +357,16 @@ def scripted(start_node, peer):
     node = start_node()
     peer.until(lambda: peer.state() == 'active')
     return node
+
+
+@pytest.fixture(params=['tf2_ros', 'stand-in'])
+def tell_tf(request, peer, monkeypatch):
+    """A function that publishes a TransformStamped to nodes that are started from now on."""
+    if request.param == 'tf2_ros':
+        pytest.importorskip('tf2_ros', reason='tf2_ros is not installed')
+        message = pytest.importorskip('tf2_msgs.msg').TFMessage
+        publisher = peer.node.create_publisher(message, '/tf', 100)
+        return lambda transform: publisher.publish(message(transforms=[transform]))
+    path = os.pathsep.join([str(STAND_IN), os.environ['PYTHONPATH']])
+    monkeypatch.setenv('PYTHONPATH', path)
+    return peer.node.create_publisher(TransformStamped, '/tf', 100).publish

@@ -89,6 +89,11 @@ class ScriptedSession:
             return '3.4 m', {'kind': AnswerKind.NUMBER, 'number': 3.4, 'unit': 'm'}
         if question.startswith('where') and 'purple' in question:
             return 'there is no purple dog', {'kind': AnswerKind.TEXT}
+        if question.startswith('where') and 'riddle' in question:
+            return 'behind you', {'kind': AnswerKind.TEXT}
+        if question.startswith('where') and 'straight' in question:
+            place = LocatedObject((0.0, 0.0, 4.0), (3.5, 2.5), 0.0)
+            return 'column 50 row 50 distance 4.0 m', {'kind': AnswerKind.POSE, 'pose': place}
         if question.startswith('where'):
             place = LocatedObject((1.0, 0.5, 4.0), (300.0, 200.0), 0.0)
             return 'column 42 row 61 distance 4.2 m', {'kind': AnswerKind.POSE, 'pose': place}

@@ -41,3 +41,9 @@ def test_without_them_everything_else_works(without_packages, start_node, peer):
         told = [line for line in node.log.splitlines() if sentence in line]
         assert len(told) == 1, node.log
         assert name in told[0]
+
+
+def test_gravity_from_tf_needs_it(without_packages, start_node):
+    node = start_node(camera__gravity_from='tf')
+    assert node.exit_status() == 1
+    assert 'camera.gravity_from: expected tf2_ros, found none' in node.log

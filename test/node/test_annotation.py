@@ -13,8 +13,10 @@ pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built:
 
 from sensor_msgs.msg import CompressedImage
 
-from spatialllm_msgs.msg import Watch
+from spatialllm_msgs.msg import Status, Watch
+from spatialllm_msgs.srv import AskSpatial as AskOnce
 from spatialllm_msgs.srv import SetWatches
+from spatialllm_ros.errors import GeometryError
 from spatialllm_ros.geometry import azimuth, guessed_camera
 from spatialllm_ros.node import annotation
 from spatialllm_ros.node.annotation_drawing import (
@@ -24,6 +26,7 @@ from spatialllm_ros.node.annotation_drawing import (
     ring_and_arrow,
     wrapped,
 )
+from spatialllm_ros.node.annotation_topics import Pictures
 from spatialllm_ros.node.annotation_words import Answered, answer_words, object_phrase
 from spatialllm_ros.schema import Answer, AnswerKind, Frame, LocatedObject, Query
 
@@ -190,3 +193,30 @@ def test_standing_answers_are_drawn_though_nobody_asks(scripted, peer):
     for message in (first, later):
         assert (message.header.stamp.sec, message.header.stamp.nanosec) in stamps
     assert first.header.stamp != later.header.stamp
+
+
+def test_an_answer_that_cannot_be_drawn_is_left_out_and_the_next_is_drawn(start_node, peer):
+    """A camera that looks straight down sees no heading of what is straight below it."""
+    node = start_node(camera__gravity_from='angles', camera__pitch_deg='90.0')
+    messages, ask = [], peer.client(AskOnce, '/spatialllm/ask_once').call_async
+    peer.node.create_subscription(
+        CompressedImage, '/spatialllm/annotated/compressed', messages.append, 1
+    )
+    with peer.filming():
+        peer.until(lambda: peer.ask('ready?') and messages)
+        asked = ('ready?', 'where is the straight car?', 'bright?', 'what colour?')
+        replies = [peer.result(r) for r in [ask(AskOnce.Request(question=q)) for q in asked]]
+        assert [r.status for r in replies] == [0, Status.ENGINE_ERROR, 0, 0]
+        peer.until(lambda: 'a picture of an answer is left out' in node.log)
+        seen = len(messages)
+        peer.until(lambda: peer.ask('ready?') and len(messages) > seen)
+
+
+def test_no_topic_s_failure_reaches_who_shows_an_answer(peer, monkeypatch):
+    def fail(*_):
+        raise GeometryError('expected a heading, found none')
+
+    monkeypatch.setattr(annotation.AnnotatedImages, 'show', fail)
+    pictures = Pictures(peer.node)
+    pictures.show(frame(), WHERE, answer())
+    pictures.close()

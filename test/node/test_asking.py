@@ -134,6 +134,16 @@ def test_locate_gives_a_pose_in_the_optical_frame(scripted, peer):
     assert (nothing.status, nothing.poses) == (Status.BAD_QUESTION, [])
 
 
+@pytest.mark.parametrize('question', [
+    'how far is the ' + '.' * 300_000 + 'x',
+    'which camera sees a' + ' ' * 300_000 + '? x',
+])  # fmt: skip
+def test_what_is_far_too_long_is_refused_before_anything_looks_at_it(start_node, peer, question):
+    start_node(camera__depth_topic='depth')
+    peer.until(lambda: peer.state() == 'active')
+    assert peer.ask(question).status == Status.BAD_QUESTION
+
+
 def test_questions_beyond_the_queue_are_refused_as_busy(start_node, peer):
     start_node(max_waiting_questions=1)
     with peer.filming():

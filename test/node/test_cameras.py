@@ -85,6 +85,27 @@ def test_locating_says_which_camera_saw_it(three_cameras, peer):
     assert len(found.poses) == len(found.confidences) == len(found.has_heading) == 2
 
 
+def test_nothing_is_called_absent_where_a_camera_has_not_looked(three_cameras, peer):
+    def locate(phrase, camera):
+        return peer.call(Locate, '/spatialllm/locate', phrase=phrase, camera=camera)
+
+    absent = locate('purple dog', 'front, left')
+    assert (absent.status, absent.message, absent.poses) == (Status.OK, '', [])
+    unknown = locate('purple dog', 'all')
+    assert (unknown.status, unknown.poses) == (Status.NO_FRAME, [])
+    assert "'rear'" in unknown.message
+    dark = peer.ask('which camera sees the bright wall?', camera='front, rear')
+    assert dark.answer.text == 'no camera; could not be asked: rear'
+
+
+def test_words_that_are_no_place_are_not_taken_for_an_absence(three_cameras, peer):
+    told = peer.call(Locate, '/spatialllm/locate', phrase='riddle')
+    assert (told.status, told.poses) == (Status.ENGINE_ERROR, [])
+    assert "'behind you'" in told.message
+    found = peer.call(Locate, '/spatialllm/locate', phrase='red car', camera='all')
+    assert (found.status, len(found.poses)) == (Status.OK, 2)
+
+
 def test_a_goal_streams_the_words_of_each_camera_and_ends_for_all(three_cameras, peer):
     goal, _ = peer.send_goal('talk without end', camera='front, left')
     peer.result(goal.cancel_goal_async())
@@ -128,6 +149,11 @@ def test_questions_that_ask_which_camera(question, phrase):
     assert (each.question, each.options) == (f'is there a {phrase}?', ('yes', 'no'))
     assert each.camera == 'all'
     assert asked_of_each(Query(question, camera='a, b')).camera == 'a, b'
+
+
+@pytest.mark.parametrize('marks', [' ', 'a ', '? ', '?', '\t?'])
+def test_long_questions_are_read_in_linear_time(marks):
+    assert not asks_which_camera(Query(f'which camera sees a{marks * 200_000}? x'))
 
 
 @pytest.mark.parametrize('question', [

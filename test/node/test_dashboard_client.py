@@ -1,14 +1,18 @@
 """The dashboard's ROS side, beside a real node in another process."""
 
 import signal
+from contextlib import ExitStack
 
 import pytest
 
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
 
+from diagnostic_msgs.msg import DiagnosticArray
+
 from spatialllm_msgs.msg import Watch
 from spatialllm_msgs.srv import SetWatches
 from spatialllm_ros.dashboard import ros_client
+from spatialllm_ros.dashboard.__main__ import parser
 from spatialllm_ros.dashboard.board import MOST_OPEN
 from spatialllm_ros.dashboard.ros_client import RosClient
 from spatialllm_ros.errors import BusyError
@@ -17,11 +21,22 @@ BRIGHT = {'name': 'bright', 'question': 'is it bright?', 'options': ['yes', 'no'
 
 
 @pytest.fixture
-def client(domain, monkeypatch):
+def look_at(domain, monkeypatch):
+    """A function that gives a client of the node of a full name; to be called once."""
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
-    client = RosClient('/spatialllm', [])
-    yield client
-    client.close()
+    with ExitStack() as at_the_end:
+
+        def look_at(target):
+            client = RosClient(target, [])
+            at_the_end.callback(client.close)
+            return client
+
+        yield look_at
+
+
+@pytest.fixture
+def client(look_at):
+    return look_at('/spatialllm')
 
 
 def end_of(peer, exchange):
@@ -106,6 +121,49 @@ def test_a_node_that_hangs_is_noticed_and_not_waited_for(scripted, peer, client,
     peer.until(lambda: 'it says nothing of itself' in client.board.state)
     scripted.signal(signal.SIGCONT)
     peer.until(lambda: client.board.is_well)
+
+
+def test_two_robots_on_one_graph_are_told_apart(start_node, peer, look_at):
+    start_node(namespace='/r1')
+    start_node(
+        namespace='/r2', camera_names='[arm]', autostart='false', diagnostics_period_s='0.1'
+    )
+    diagnostics, client, seen = peer.diagnostics(), look_at('/r1/spatialllm'), set()
+
+    def both_are_heard():
+        seen.add((client.board.state, client.board.cameras))
+        return client.board.is_well and 'r2/spatialllm: model' in diagnostics()
+
+    peer.until(both_are_heard)
+    assert {cameras for _, cameras in seen} <= {(), ('camera',)}
+    assert 'unconfigured' not in {state for state, _ in seen}
+    assert 'r1/spatialllm: camera camera' in diagnostics()
+
+
+def test_a_node_that_seldom_tells_of_itself_is_not_given_up(start_node, peer, client):
+    start_node(diagnostics_period_s='6.0')
+    told, seen = [], set()
+    peer.node.create_subscription(DiagnosticArray, '/diagnostics', told.append, 10)
+
+    def twice():
+        seen.add(client.board.state)
+        return client.board.is_well and len(told) > 1
+
+    peer.until(twice)
+    assert seen <= {'looking for the node', client._absence, ros_client.UNHEARD, 'active'}
+
+
+@pytest.mark.parametrize('name', ['', '/', 'a//b', '/my robot', '/spatialllm/', '/8', '~x'])
+def test_a_name_that_no_node_can_have_is_refused_with_the_reason(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args(['--node', name])
+    assert ended.value.code == 2
+    assert "--node: expected a node's full name (/robot/spatialllm)" in capsys.readouterr().err
+
+
+def test_a_node_s_name_may_lack_its_first_slash():
+    assert parser().parse_args(['--node', 'robot/spatialllm']).node == '/robot/spatialllm'
+    assert parser().parse_args([]).node == '/spatialllm'
 
 
 def test_standing_questions_come_and_go(scripted, peer, client):

@@ -13,6 +13,7 @@ pytest.importorskip('rclpy', reason='rclpy is not in this environment')
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
+from spatialllm_ros.demo.processes import given
 from spatialllm_ros.demo.recording import write_recording
 from spatialllm_ros.demo.shots import Shot, info_fields
 from spatialllm_ros.demo.truth import Truth, read_truth
@@ -94,6 +95,26 @@ def test_it_begins_when_it_is_watched_and_ends_after_so_many(start_node, peer, b
     camera.signal(signal.SIGINT)
     assert camera.exit_status() == 0
     assert len(truths) == 6
+
+
+def test_a_long_gap_between_images_does_not_hold_up_a_signal(start_node, peer, tmp_path):
+    grey = np.full((48, 64, 3), 90, np.uint8)
+    write_recording(tmp_path / 'gap.mcap', [Shot(grey, at_s, {}) for at_s in (0.0, 3600.0)])
+    raw = listen(peer, Image, 'image')
+    camera = start_node(CAMERA_NODE, source=tmp_path / 'gap.mcap')
+    peer.until(lambda: raw)
+    camera.signal(signal.SIGINT)
+    assert camera.exit_status() == 0
+
+
+def test_a_file_s_name_may_be_a_number(start_node, peer, bag, monkeypatch):
+    bag.rename(bag.parent / '20261126')
+    monkeypatch.chdir(bag.parent)
+    _, source = given({'source': '20261126'})
+    name, _, value = source.partition(':=')
+    raw = listen(peer, Image, 'image')
+    start_node(CAMERA_NODE, **{name: value})
+    peer.until(lambda: raw)
 
 
 @pytest.mark.parametrize(('source', 'words'), [

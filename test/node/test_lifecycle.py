@@ -8,12 +8,17 @@ import pytest
 
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
 
+import rclpy
 from action_msgs.msg import GoalStatus
 from builtin_interfaces.msg import Duration
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from rclpy.lifecycle import TransitionCallbackReturn
 
 from spatialllm_msgs.msg import Status
+from spatialllm_msgs.srv import AskSpatial as AskOnce
+from spatialllm_ros.node.spatialllm_node import SpatialLLMNode
 
 SHIPPED_NODE = Path(__file__).parents[2] / 'spatialllm_ros/node/main.py'
 
@@ -22,6 +27,23 @@ CYCLES = int(os.environ.get('SPATIALLLM_LIFECYCLES', '12'))
 """How many the test of leaks goes through; memory is judged from 100 on."""
 
 WARM_CYCLES = 3
+CHANGE_STATE = '/spatialllm/change_state'
+TRANSITIONS = {'configure': 1, 'cleanup': 2, 'activate': 3, 'deactivate': 4}
+
+
+class Idle:
+    """Stands in for a session that nobody asks."""
+
+    engine_name = precision = 'none'
+
+    def check(self, query):
+        pass
+
+
+def change_to(transition):
+    request = ChangeState.Request()
+    request.transition.id = TRANSITIONS[transition]
+    return request
 
 
 def open_files_and_threads(node):
@@ -73,6 +95,22 @@ def test_life_cycles_leave_nothing_behind(start_node, peer, tmp_path):
         assert end < 1.02 * middle, resident[:: CYCLES // 20]
 
 
+def test_life_cycles_leave_no_timer_behind(domain):
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    node = SpatialLLMNode(lambda _: Idle(), context=context)
+    timers = []
+    for _ in range(3):
+        for change in (node.trigger_configure, node.trigger_activate, node.trigger_deactivate):
+            assert change() == TransitionCallbackReturn.SUCCESS
+        timers.append(len(list(node.timers)))
+        node.trigger_cleanup()
+    timers.append(len(list(node.timers)))
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+    assert timers == [1] * 4, 'that of diagnostics'
+
+
 def test_deactivating_ends_what_runs_and_what_waits(scripted, peer):
     with peer.filming():
         peer.ask_until(Status.OK, 'ready?')
@@ -86,6 +124,41 @@ def test_deactivating_ends_what_runs_and_what_waits(scripted, peer):
             assert ended.result.status == Status.CANCELLED
         assert peer.change_state('activate')
         peer.ask_until(Status.OK, 'ready?', max_frame_age=Duration(nanosec=5 * 10**8))
+
+
+def test_no_caller_is_left_without_a_reply_by_a_cleanup(start_node, peer):
+    start_node(diagnostics_period_s='0.1')
+    diagnostics, change = peer.diagnostics(), peer.client(ChangeState, CHANGE_STATE).call_async
+    ask = peer.client(AskOnce, '/spatialllm/ask_once').call_async
+    transitions = [change_to(name) for name in ('deactivate', 'cleanup', 'configure', 'activate')]
+
+    def are_open(number):
+        return diagnostics().get('spatialllm: model', {}).get('questions open') == number
+
+    with peer.filming():
+        for _ in range(CYCLES):
+            peer.ask_until(Status.OK, 'ready?')
+            peer.until(lambda: are_open('0'))
+            running, late = (peer.send_goal('talk without end')[0] for _ in range(2))
+            result = peer.run(running.get_result_async)
+            once = ask(AskOnce.Request(question='talk without end'))
+            peer.until(lambda: are_open('3'))
+            changed = [change(transition) for transition in transitions]
+            assert all(peer.result(one).success for one in changed)
+            assert peer.result(once).status == Status.CANCELLED
+            assert peer.result(result).result.status == Status.CANCELLED
+            assert peer.request(late.get_result_async).result.status == Status.CANCELLED
+
+
+def test_who_asks_a_node_that_was_cleaned_up_is_told(scripted, peer):
+    ask = peer.client(AskOnce, '/spatialllm/ask_once').call_async
+    assert peer.ask('ready?').status == Status.NO_FRAME
+    assert peer.change_state('deactivate')
+    assert peer.change_state('cleanup')
+    told = peer.result(ask(AskOnce.Request(question='ready?')))
+    assert (told.status, 'configure' in told.message) == (Status.BUSY, True)
+    goal, _ = peer.send_goal('ready?')
+    assert peer.request(goal.get_result_async).result.status == Status.BUSY
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -127,12 +200,23 @@ def test_starting_by_itself_with_a_missing_bundle_ends_with_the_reason(start_nod
     ({'max_frame_age_s': '1'}, 'max_frame_age_s: expected a decimal number'),
     ({'max_fame_age_s': '1.0'}, 'max_fame_age_s: there is no such parameter'),
     ({'camera_names': '[a, b]'}, "b.image_topic: another camera has 'image' too"),
+    ({'camera_names': '[]'}, 'camera_names needs at least one'),
+    ({'camera.image_topic': 'front//image_raw'}, "image_topic: expected a topic's name, found"),
+    ({'camera.info_topic': 'my-info'}, "camera.info_topic: expected a topic's name, found 'my-i"),
+    ({'camera.depth_topic': 'a//b'}, "camera.depth_topic: expected a topic's name, found 'a//b'"),
     ({'use_cv_bridge': 'maybe'}, "use_cv_bridge: expected true or false, found 'maybe'"),
 ])  # fmt: skip
 def test_parameters_that_cannot_be_end_the_node_with_the_reason(start_node, parameters, words):
-    node = start_node(**parameters)
+    node = start_node(overrides=parameters)
     assert node.exit_status() == 2
     assert words in node.log
+
+
+def test_a_topic_that_cannot_be_is_refused_when_the_node_is_configured(start_node, peer):
+    node = start_node(autostart='false')
+    assert set_parameter(peer, 'camera.depth_topic', 'a//b') == (True, '')
+    assert not peer.change_state('configure')
+    assert "camera.depth_topic: expected a topic's name, found 'a//b'" in node.log
 
 
 def set_parameter(peer, name, value):

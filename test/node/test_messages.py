@@ -33,7 +33,7 @@ def answer(kind=AnswerKind.TEXT, **meaning):
 
 
 def test_the_header_is_the_image_s():
-    message = answer_message(answer(), 'what?', None)
+    message = answer_message(answer(), 'what?')
     assert nanoseconds(message.header.stamp) == STAMP_NS
     assert message.header.frame_id == 'front_optical'
     assert (message.camera, message.question, message.text) == ('front', 'what?', 'words')
@@ -47,7 +47,7 @@ def test_the_header_is_the_image_s():
     (AnswerKind.NUMBER, {'number': 3.4, 'unit': 'm'}),
 ])  # fmt: skip
 def test_each_kind_fills_its_own_fields(kind, meaning):
-    message = answer_message(answer(kind, **meaning), 'what?', None)
+    message = answer_message(answer(kind, **meaning), 'what?')
     assert message.kind == kind.value
     expected = {'yes': False, 'choice': -1, 'number': 0.0, 'unit': '', 'has_heading': False}
     for name, value in (expected | meaning).items():
@@ -80,7 +80,7 @@ def test_the_pose_turns_the_object_s_axes_upright_and_to_its_heading(centre, hea
 
 def test_without_a_heading_the_orientation_is_the_identity():
     located = LocatedObject((1.0, 2.0, 3.0), (0, 0), None)
-    message = answer_message(answer(AnswerKind.POSE, pose=located), 'where?', None)
+    message = answer_message(answer(AnswerKind.POSE, pose=located), 'where?')
     q = message.pose.orientation
     assert (q.x, q.y, q.z, q.w) == (0.0, 0.0, 0.0, 1.0)
     assert not message.has_heading

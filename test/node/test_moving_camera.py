@@ -4,10 +4,8 @@ Where tf2_ros is not installed a stand-in takes its place in the node's process.
 """
 
 import math
-import os
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +18,6 @@ from std_msgs.msg import Header
 
 from spatialllm_msgs.msg import Status
 from spatialllm_msgs.srv import Locate
-
-STAND_IN = Path(__file__).parents[1] / 'fakes/stand_in_for_tf2'
 
 START_S = time.time()
 TURN_RAD_S, ARM_M, HEIGHT_M = 2.0, 0.3, 0.5
@@ -66,25 +62,13 @@ def transform_at(stamp):
     )
 
 
-@pytest.fixture(params=['tf2_ros', 'stand-in'])
-def broadcast(request, start_node, peer, monkeypatch):
-    """A node that hears TF, active, and the function by which it is told a transform."""
-    if request.param == 'tf2_ros':
-        pytest.importorskip('tf2_ros', reason='tf2_ros is not installed')
-        message = pytest.importorskip('tf2_msgs.msg').TFMessage
-        publisher = peer.node.create_publisher(message, '/tf', 100)
-
-        def publish(transform):
-            publisher.publish(message(transforms=[transform]))
-
-    else:
-        path = os.pathsep.join([str(STAND_IN), os.environ['PYTHONPATH']])
-        monkeypatch.setenv('PYTHONPATH', path)
-        publish = peer.node.create_publisher(TransformStamped, '/tf', 100).publish
+@pytest.fixture
+def broadcast(tell_tf, start_node, peer):
+    """The function by which a node that hears TF, active, is told a transform."""
     node = start_node()
     peer.until(lambda: peer.state() == 'active')
     assert 'transforms are off' not in node.log
-    return publish
+    return tell_tf
 
 
 @contextmanager

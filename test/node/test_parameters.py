@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
+
+from rcl_interfaces.srv import GetParameters
+
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.node.parameters import (
     KINDS,
@@ -101,22 +105,31 @@ def test_the_table_has_one_row_per_parameter():
     assert any('`max_frame_age_s` | `1.0` | a decimal number from 0.05' in row for row in rows)
 
 
-def uncommented(text):
-    """Return the YAML example with every line in force."""
-    return '\n'.join(
-        line.replace('    # ', '    ', 1) for line in text.replace(' {}', '').splitlines()
-    )
+EXAMPLE = (ROOT / 'config/spatialllm.yaml').read_text(encoding='utf-8').splitlines()
+OFF = [index for index, line in enumerate(EXAMPLE) if line.startswith('    # ')]
 
 
-def test_the_yaml_example_names_only_parameters_that_exist():
-    text = (ROOT / 'config/spatialllm.yaml').read_text(encoding='utf-8')
-    assert yaml.safe_load(text) == {'/**': {'ros__parameters': {}}}
-    values = {}
-    for name, value in yaml.safe_load(uncommented(text))['/**']['ros__parameters'].items():
-        if isinstance(value, dict):
-            values |= {f'{name}.{key}': inner for key, inner in value.items()}
-        else:
-            values[name] = tuple(value) if isinstance(value, list) else value
-    cameras = build(values).cameras
-    check_topics(cameras)
-    assert len(cameras) == 2
+def with_lines_on(indices):
+    """Return the YAML example with some lines in force, as a user would put them there."""
+    lines = [
+        line.replace('# ', '', 1) if index in indices else line
+        for index, line in enumerate(EXAMPLE)
+    ]
+    return '\n'.join(lines)
+
+
+@pytest.mark.parametrize('indices', [[], OFF, *([index] for index in OFF)], ids=str)
+def test_every_line_of_the_yaml_example_can_be_put_in_force(indices):
+    values = yaml.safe_load(with_lines_on(indices))['/**']['ros__parameters']
+    assert len(values) == 1 + len(indices)
+    check_topics(build(values).cameras)
+
+
+def test_the_node_reads_the_yaml_example(start_node, peer, tmp_path):
+    path = tmp_path / 'parameters.yaml'
+    path.write_text(with_lines_on([i for i in OFF if 'watches_file' not in EXAMPLE[i]]))
+    start_node(autostart='false', files=[path])
+    asked = peer.call(
+        GetParameters, '/spatialllm/get_parameters', names=['bundle', 'camera.pitch_deg']
+    ).values
+    assert (asked[0].string_value, asked[1].double_value) == ('nano', 12.0)

@@ -77,6 +77,18 @@ def test_several_cameras_are_read_in_their_namespaces():
     }
 
 
+def test_a_slash_before_a_topic_of_several_cameras_is_no_second_one():
+    _, parameters = launched_node(
+        cameras='front', image='/image_raw', camera_info='/info', depth='/depth'
+    )
+    assert parameters == {
+        'camera_names': ['front'],
+        'front.image_topic': 'front/image_raw',
+        'front.info_topic': 'front/info',
+        'front.depth_topic': 'front/depth',
+    }
+
+
 def test_the_depth_of_the_only_camera_is_a_parameter():
     _, parameters = launched_node(image='image', depth='/depth/image_rect')
     assert parameters == {'camera.depth_topic': '/depth/image_rect'}

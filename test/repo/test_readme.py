@@ -34,7 +34,7 @@ def test_every_interface_of_the_node_is_named():
     rclpy.init(context=context, domain_id=free_domain())
     node = rclpy.create_node('node', context=context)
     bare = offered(node)
-    AskInterfaces(node, asker=None, transforms=None)
+    AskInterfaces(node)
     names = offered(node) - bare
     node.destroy_node()
     rclpy.shutdown(context=context)

@@ -1,5 +1,7 @@
 """What the dashboard remembers, and the rows and bars that it makes of it."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,3 +150,15 @@ def test_bars_add_up_to_the_latencies():
 def test_only_the_last_bars_are_drawn():
     options = latency_options([answered(number, 0.1) for number in range(100)])
     assert options['xAxis']['data'] == list(range(60, 100))
+
+
+@pytest.mark.parametrize(('confidence', 'words'), [
+    (math.nan, 'unknown'), (1e-5, 'below 1%'), (0.914, '91%'),
+])  # fmt: skip
+def test_a_confidence_that_nobody_knows_is_no_number(confidence, words):
+    exchange = answered(1, 0.2)
+    exchange.confidence = confidence
+    assert about(exchange).startswith(f'confidence {words}, ')
+    assert history_row(exchange)['confidence'] == words
+    watch = WatchAnswer('a', 'is it?', 'front', 'yes', confidence, heard_s=0.0)
+    assert watch_rows([watch])[0]['confidence'] == words

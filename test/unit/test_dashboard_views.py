@@ -69,6 +69,20 @@ def test_images_are_made_at_a_bounded_rate_for_all_who_look(clock):
     assert view.jpeg() is second  # nothing new has come
 
 
+def test_a_number_is_that_of_the_image_that_is_served(clock):
+    view = View(Image)
+    view.take(raw(RED))
+    assert view.number == 1
+    view.jpeg()
+    view.take(raw(BLUE))
+    clock.now_s += 0.05
+    assert view.number == 1
+    assert np.abs(colour_of(view.jpeg())[0] - RED).max() < 4
+    clock.now_s += 0.06
+    assert view.number == 2
+    assert np.abs(colour_of(view.jpeg())[0] - BLUE).max() < 4
+
+
 def test_what_cannot_be_shown_is_said_until_the_next_image(clock):
     view = View(Image)
     with pytest.raises(NoFrameError):

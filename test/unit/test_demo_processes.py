@@ -5,10 +5,11 @@ import signal
 import socket
 
 import pytest
+import yaml
 
 from spatialllm_ros.demo import environment
 from spatialllm_ros.demo.environment import demo_environment, free_domain
-from spatialllm_ros.demo.processes import Processes
+from spatialllm_ros.demo.processes import Processes, given
 from spatialllm_ros.errors import ConfigError, ProcessError
 
 
@@ -38,6 +39,14 @@ def test_what_is_set_stays():
 def test_what_is_not_set_is_chosen():
     assert int(demo_environment({})['ROS_DOMAIN_ID']) in environment.DOMAINS
     assert demo_environment({}, domain=0)['ROS_DOMAIN_ID'] == '0'
+
+
+@pytest.mark.parametrize('value', [
+    '20261126', 'true', '1.5', '/a bag/of mine', "it's 5 o'clock: \\n", 'grün', '', True, 7, 0.5,
+])  # fmt: skip
+def test_a_parameter_reaches_a_program_as_what_it_is(value):
+    _, word = given({'source': value})
+    assert yaml.safe_load(word.removeprefix('source:=')) == value
 
 
 def check_until_it_fails(processes):

@@ -4,8 +4,10 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from mcap.writer import Writer
 
 from spatialllm_ros.demo import sources
+from spatialllm_ros.demo.definitions import COMPRESSED_IMAGE
 from spatialllm_ros.demo.recording import write_recording
 from spatialllm_ros.demo.shots import Shot
 from spatialllm_ros.demo.sources import open_source
@@ -22,6 +24,19 @@ def test_a_bag_goes_round(tmp_path):
         gaps = np.diff([shot.at_s for shot in shots])
         between = sources.BETWEEN_ROUNDS_S
         assert gaps == pytest.approx([0.2, 0.2, between, 0.2, 0.2, between])
+
+
+def test_a_bag_without_images_does_not_go_round(tmp_path):
+    path = tmp_path / 'empty.mcap'
+    with path.open('wb') as file:
+        writer = Writer(file)
+        writer.start(profile='ros2')
+        name, definition = COMPRESSED_IMAGE
+        schema = writer.register_schema(name, 'ros2msg', definition.encode())
+        writer.register_channel('/camera/image/compressed', 'cdr', schema)
+        writer.finish()
+    with pytest.raises(RecordingError, match=r'empty\.mcap: expected an image'):
+        next(open_source(str(path)))
 
 
 def test_an_unknown_source_is_named():

@@ -37,6 +37,7 @@ def test_standing_questions_are_one_batch_on_every_encoded_frame(make_desk):
         answers = dict(desk.watched.get(timeout=DEADLINE_S) for _ in range(2))
         assert {name: answer.text for name, answer in answers.items()} == {'a': 'one', 'b': 'two'}
         assert {answer.stamp_ns for answer in answers.values()} == {frame.stamp_ns}
+        assert all(answer.camera is frame.camera for answer in answers.values())
         assert desk.session.batches == [['one', 'two']] * number
     answer = answers['a']
     assert (answer.timing.encode_s, answer.timing.image_age_s) == (0.25, 0.7)
