@@ -75,7 +75,7 @@ class Background:
         self._turns = Turns()
         self._fresh: set[str] = set()  # cameras; guarded by the queue's condition
         self._running: list[Watch] = []
-        self._failed_s: dict[str, float] = {}  # when encoding a camera's image failed last
+        self._failed_s: dict[str, float] = {}  # when an encoding began that failed, by camera
         self._image = 0
         frames.add_listener(self._on_frame)
 
@@ -120,6 +120,7 @@ class Background:
         return max(0.0, 1 / hz - min(self._prefixes.age_s(camera), failed_s))
 
     def _encode(self, camera: str) -> None:
+        begun_s = time.monotonic()
         with self._queue.changed:
             self._fresh.discard(camera)
         try:
@@ -128,7 +129,7 @@ class Background:
             return  # too old: nobody may ask about it either
         except SpatialLLMError as error:
             _log.error('an image of %s could not be encoded: %s', camera, error)
-            self._failed_s[camera] = time.monotonic()
+            self._failed_s[camera] = begun_s
             for watch in self.rounds.on(camera):
                 self._say(watch, error)
 
