@@ -266,20 +266,19 @@ def test_a_failed_exchange_leaves_what_was_there(exported, tmp_path, monkeypatch
     assert [path.name for path in tmp_path.iterdir()] == ['bundle']
 
 
-def test_a_bundle_hands_down_what_it_says_of_its_weights(exported, tokenizer, tmp_path):
+def test_a_bundle_hands_down_what_it_says_of_its_weights(tokenizer, tmp_path):
     source, target = tmp_path / 'source', tmp_path / 'target'
     settings = ExportSettings('source', temperature=1.25, training={'worlds': 7})
     export_bundle(make_model(), tokenizer, source, settings)
-    size = exported[1].manifest.image
-    wide = replace(ExportSettings('wide'), image_size=(2 * size.width_px, size.height_px))
+    wide = replace(ExportSettings('wide'), image_size=(2 * SPEC.width_px, SPEC.height_px))
     made = export_checkpoint(source, target, wide).manifest
     assert (made.temperature, dict(made.training)) == (1.25, {'worlds': 7})
-    trained = {'trained_width_px': size.width_px, 'trained_height_px': size.height_px}
+    trained = {'trained_width_px': SPEC.width_px, 'trained_height_px': SPEC.height_px}
     assert made.adapted == {'image': trained}
     again = export_checkpoint(target, tmp_path / 'again', ExportSettings(training={'note': 'a'}))
     assert again.manifest.adapted == {'image': trained}
     assert again.manifest.training == {'worlds': 7, 'note': 'a'}
-    back = replace(wide, image_size=(size.width_px, size.height_px))
+    back = replace(wide, image_size=(SPEC.width_px, SPEC.height_px))
     assert export_checkpoint(target, tmp_path / 'back', back).manifest.adapted == {}
 
 
