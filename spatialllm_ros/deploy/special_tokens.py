@@ -25,7 +25,7 @@ def special_tokens(tokenizer: bytes, path: Path) -> SpecialTokens:
     """
     try:
         found = ids_of(tokenizer, SPECIAL_WORDS)
-    except Exception as error:  # the library raises nothing narrower
+    except ValueError as error:
         raise ConfigError(f'{path}: expected a tokenizer, found {error}; copy it anew') from error
     missing = [word for word in SPECIAL_WORDS if word not in found]
     if missing:

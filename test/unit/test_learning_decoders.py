@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from one_question import one_question
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -10,14 +11,11 @@ from spatialllm_ros.learning import grounding
 from spatialllm_ros.learning.attention import plain_attention
 from spatialllm_ros.learning.grounding import Mentions
 from spatialllm_ros.learning.loop import LoopConfig
-from spatialllm_ros.learning.packing import packed_questions
-from spatialllm_ros.learning.question_arrays import tokenise_questions
 from spatialllm_ros.learning.question_stage import QuestionStage
 from spatialllm_ros.learning.recipe import StageConfig
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.questions.vocabulary import build_tokenizer
-from spatialllm_ros.schema import Mention, QuestionRecord
 
 TOKENIZER = build_tokenizer()
 TEXT = {
@@ -45,19 +43,7 @@ def question_stage(kind: str, **text) -> QuestionStage:
 
 @pytest.fixture(scope='module')
 def batch() -> dict[str, torch.Tensor]:
-    torch.manual_seed(1)
-    named = (Mention(9, 16, 0),)
-    question = QuestionRecord('s', 'heading', 'where is the car?', (), 'left', {}, named)
-    arrays = tokenise_questions([[question]], TOKENIZER)
-    return {
-        'pixels': torch.randn(1, 3, 144, 192),
-        'camera': torch.randn(1, 108, 11),
-        'has_image': torch.ones(1),
-        'shares': torch.randint(0, 17, (1, 8, 108)),
-        'targets': torch.randn(1, 8, 13),
-        'labels': torch.ones(1, 8, 3, dtype=torch.long),
-        **packed_questions(arrays, [arrays.of_view(0)]),
-    }
+    return one_question(TOKENIZER, torch.randint(0, 17, (1, 8, 108)))
 
 
 def test_grouped_keys_and_values_are_attended_to_as_by_torch():

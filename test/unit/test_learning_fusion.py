@@ -2,19 +2,17 @@
 
 import pytest
 import torch
+from one_question import one_question
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.encoder_stage import EncoderStage
 from spatialllm_ros.learning.grounding import Mentions, pointer_accuracy, pointer_loss
 from spatialllm_ros.learning.loop import LoopConfig
-from spatialllm_ros.learning.packing import packed_questions
-from spatialllm_ros.learning.question_arrays import tokenise_questions
 from spatialllm_ros.learning.question_stage import QuestionStage
 from spatialllm_ros.learning.recipe import StageConfig
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.questions.vocabulary import build_tokenizer
-from spatialllm_ros.schema import Mention, QuestionRecord
 
 TOKENIZER = build_tokenizer()
 
@@ -38,21 +36,9 @@ def model(fusion: str) -> SpatialLLMForConditionalGeneration:
 
 @pytest.fixture(scope='module')
 def batch() -> dict[str, torch.Tensor]:
-    torch.manual_seed(1)
-    named = (Mention(9, 16, 0),)
-    question = QuestionRecord('s', 'heading', 'where is the car?', (), 'left', {}, named)
-    arrays = tokenise_questions([[question]], TOKENIZER)
     shares = torch.zeros(1, 8, 108, dtype=torch.uint8)
     shares[0, 0, 30:33] = 16
-    return {
-        'pixels': torch.randn(1, 3, 144, 192),
-        'camera': torch.randn(1, 108, 11),
-        'has_image': torch.ones(1),
-        'shares': shares,
-        'targets': torch.randn(1, 8, 13),
-        'labels': torch.ones(1, 8, 3, dtype=torch.long),
-        **packed_questions(arrays, [arrays.of_view(0)]),
-    }
+    return one_question(TOKENIZER, shares)
 
 
 def test_probing_is_that_of_features_side_by_side(batch):

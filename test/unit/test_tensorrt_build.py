@@ -26,7 +26,7 @@ from spatialllm_ros.deploy.tensorrt_graphs import Graph, ParsedGraph, as_graph, 
 from spatialllm_ros.deploy.tensorrt_profiles import profile_shapes
 from spatialllm_ros.deploy.weight_only import int4_weights, int8_weights
 from spatialllm_ros.errors import EngineError
-from spatialllm_ros.runtime.bundle import file_entry, find_bundle, load_bundle
+from spatialllm_ros.runtime.bundle import Bundle, file_entry, find_bundle, load_bundle
 from spatialllm_ros.runtime.cli import main
 from spatialllm_ros.runtime.engines.base import Span
 from spatialllm_ros.runtime.engines.spans import static_inputs
@@ -78,6 +78,17 @@ def small_graph(operator: str, path: Path) -> Graph:
     )
     onnx.save(model, path)
     return as_graph('vision', path, model)
+
+
+def quantised(passes: list[str], scratch: Path) -> Bundle:
+    """Return the shipped model in another precision, by one pass after the other."""
+    bundle = load_bundle(find_bundle('nano'))
+    for name in passes:
+        folder = scratch / name
+        folder.mkdir()
+        write_quantised(bundle, folder, name)
+        bundle = load_bundle(folder)
+    return bundle
 
 
 def forbid_decomposing(graph: Graph) -> None:
@@ -171,12 +182,7 @@ def test_a_real_engine_that_cannot_be_loaded_is_an_error(built):
     (['fp16', 'int4'], 'int4', True),
 ])  # fmt: skip
 def test_every_precision_for_a_gpu_is_built(tmp_path, passes, precision, is_half):
-    bundle = load_bundle(find_bundle('nano'))
-    for number, name in enumerate(passes):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        write_quantised(bundle, folder, name)
-        bundle = load_bundle(folder)
+    bundle = quantised(passes, tmp_path)
     (graph,) = read_graphs(bundle, ['decoder'])
     if is_half:  # every attention then has to be one fused kernel
         forbid_decomposing(graph)
@@ -189,12 +195,7 @@ def test_every_precision_for_a_gpu_is_built(tmp_path, passes, precision, is_half
     ('fp8', 'float8_e4m3fn', ('8.9', '12.0')), ('nvfp4', 'float4_e2m1fn', ('12.0',)),
 ])  # fmt: skip
 def test_small_floats_are_built_where_a_gpu_has_them(tmp_path, run, name, precision, capabilities):
-    bundle = load_bundle(find_bundle('nano'))
-    for step in ('fp16', name):
-        folder = tmp_path / step
-        folder.mkdir()
-        write_quantised(bundle, folder, step)
-        bundle = load_bundle(folder)
+    folder = quantised(['fp16', name], tmp_path).folder
     own = [folder, '--graph', 'decoder', '--compute-capability']
     status, _, err = run(*own, '8.6', '12.0')
     assert status == 1
