@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from spatialllm_ros.evaluation.scoring import Judged
 from spatialllm_ros.scenes.simulated import SceneSimulator
 from spatialllm_ros.scenes.world_styles import TRAINED, WorldStyle
+from spatialllm_ros.scenes.worlds import seed_of
 
 COLUMNS = 6
 RIGHT, WRONG = '#1a7f37', '#cf222e'
@@ -63,7 +64,8 @@ def one_of_each(judged: Sequence[Judged]) -> list[Judged]:
 
 
 def _draw(axes: Axes, item: Judged, simulator: SceneSimulator, style: WorldStyle) -> None:
-    seed = int(item.record.scene_id.removeprefix('sim-'))
+    seed = seed_of(item.record.scene_id)
+    assert seed is not None, 'only answers about simulated worlds are drawn'
     axes.imshow(simulator.render(seed, style).image)
     said = f'says {textwrap.shorten(item.text, 3 * LINE_CHARACTERS)} ({item.confidence:.0%})'
     truth = '' if item.is_right else f', is {item.record.answer}'

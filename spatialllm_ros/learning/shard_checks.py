@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.recipe import DataConfig
 from spatialllm_ros.learning.scene_arrays import open_shards
 from spatialllm_ros.scenes.shards import read_shard
-from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, VALIDATION_SEEDS
-
-SIMULATED = re.compile(r'sim-(\d+)')
-"""The names of simulated scenes, by their world's seed; those of annotated images are others."""
+from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, VALIDATION_SEEDS, seed_of
 
 
 def check_shards(data: DataConfig, size_px: tuple[int, int]) -> None:
@@ -52,8 +48,8 @@ def _check_sizes(folder: Path, limit: int, size_px: tuple[int, int]) -> None:
 def _check_seeds(folder: Path, limit: int) -> None:
     for shard in open_shards(folder, limit):
         for scene in read_shard(folder, shard.index)[: shard.count]:
-            name = SIMULATED.fullmatch(scene.scene_id)
-            if name and (int(name[1]) in VALIDATION_SEEDS or int(name[1]) in HELD_OUT_SEEDS):
+            seed = seed_of(scene.scene_id)
+            if seed is not None and (seed in VALIDATION_SEEDS or seed in HELD_OUT_SEEDS):
                 raise ConfigError(
                     f'expected worlds to train on, found {scene.scene_id} in {folder}: seeds from '
                     f'{VALIDATION_SEEDS.start} on are kept for validation and tests; render '

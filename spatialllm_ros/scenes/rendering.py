@@ -11,9 +11,9 @@ from tqdm import tqdm
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.scenes.jobs import ONE_PROCESS, Done, Workers, run_jobs
 from spatialllm_ros.scenes.shards import OWNER_STRIDE_PX, read_shard, shard_path, write_shard
-from spatialllm_ros.scenes.simulated import SceneSimulator, scene_id
+from spatialllm_ros.scenes.simulated import SceneSimulator
 from spatialllm_ros.scenes.world_styles import TRAINED, VARIED
-from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, VALIDATION_SEEDS
+from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, VALIDATION_SEEDS, scene_id
 
 SPLIT_SEEDS = {
     'train': range(VALIDATION_SEEDS.start),

@@ -12,17 +12,12 @@ from spatialllm_ros.scenes.layout import sample_world
 from spatialllm_ros.scenes.shards import OWNER_STRIDE_PX, RenderedScene
 from spatialllm_ros.scenes.simulated_renderer import WorldRenderer
 from spatialllm_ros.scenes.world_styles import TRAINED, WorldStyle
-from spatialllm_ros.scenes.worlds import Placement, World
+from spatialllm_ros.scenes.worlds import Placement, World, scene_id
 from spatialllm_ros.schema import Scene, SceneObject
 
 SUPERSAMPLING = 2
 """Worlds are drawn this many times larger and averaged down, as a real camera's image would be."""
 SOURCE, LICENCE = 'simulated', 'Apache-2.0'
-
-
-def scene_id(seed: int) -> str:
-    """Return what the scene of a seed is called."""
-    return f'sim-{seed}'
 
 
 class SceneSimulator:

@@ -23,8 +23,22 @@ HELD_OUT_SEEDS = range(900_000_000, 1_000_000_000)
 VALIDATION_SEEDS = range(800_000_000, 900_000_000)
 """World seeds for choosing between models and for the gates between training stages."""
 
+PREFIX = 'sim-'
+"""Begins the names of simulated scenes; those of annotated images begin otherwise."""
+
 SMALL_BELOW, LARGE_ABOVE = 0.86, 1.16
 """Scales at which an object is called small or large; between them lies a gap never sampled."""
+
+
+def scene_id(seed: int) -> str:
+    """Return what the scene of a seed is called."""
+    return f'{PREFIX}{seed}'
+
+
+def seed_of(name: str) -> int | None:
+    """Return the seed of the scene of a name; None if it is no simulated one."""
+    number = name.removeprefix(PREFIX)
+    return int(number) if number != name and number.isdecimal() else None
 
 
 @dataclass(frozen=True)
