@@ -219,6 +219,7 @@ def _start_weights(folder: Path, module: nn.Module) -> dict[str, torch.Tensor]:
     if unlike:
         raise ConfigError(
             f"expected weights in {path} that fit the recipe's model, found others at "
-            f'{unlike[:3]}: start from a model of the same sizes and vocabulary'
+            f'{unlike[:3]}: start from a model of the same sizes and vocabulary, or grow one '
+            'with training/grow_model.py'
         )
     return weights
