@@ -11,7 +11,6 @@ Notation: D state dimensions of the decoder before, D' after.
 
 from __future__ import annotations
 
-import copy
 import math
 import re
 from collections.abc import Iterator
@@ -112,22 +111,19 @@ def _grown_config(config: SpatialLLMConfig, size: DecoderSize) -> SpatialLLMConf
             f'expected a multiple of {group} heads, as many as share keys and values in this '
             f'decoder, found {size.heads}'
         )
-    grown = copy.deepcopy(config)
-    grown.text_config.update(
-        {
-            'hidden_size': size.hidden_size,
-            'intermediate_size': size.intermediate_size,
-            'num_hidden_layers': size.layers,
-            'num_attention_heads': size.heads,
-            'num_key_value_heads': size.heads // group,
-            'head_dim': getattr(text, 'head_dim', None)
-            or text.hidden_size // text.num_attention_heads,
-            'rms_norm_eps': text.rms_norm_eps * text.hidden_size / size.hidden_size,
-        }
-    )
-    if hasattr(text, 'layer_types'):
-        grown.text_config.layer_types = ['full_attention'] * size.layers
-    return grown
+    text_config = {
+        **text.to_dict(),
+        'hidden_size': size.hidden_size,
+        'intermediate_size': size.intermediate_size,
+        'num_hidden_layers': size.layers,
+        'num_attention_heads': size.heads,
+        'num_key_value_heads': size.heads // group,
+        'head_dim': getattr(text, 'head_dim', None)
+        or text.hidden_size // text.num_attention_heads,
+        'rms_norm_eps': text.rms_norm_eps * text.hidden_size / size.hidden_size,
+        'layer_types': None,
+    }
+    return SpatialLLMConfig(**{**config.to_dict(), 'text_config': text_config})
 
 
 def _check_family(model_type: str) -> None:

@@ -20,7 +20,7 @@ from spatialllm_ros.errors import ConfigError, TrainingGateError
 from spatialllm_ros.learning.building import new_model, recipe_tokenizer
 from spatialllm_ros.learning.checkpoints import has_checkpoint, load_weights
 from spatialllm_ros.learning.encoder_stage import encoder_stage
-from spatialllm_ros.learning.gates import read_bound
+from spatialllm_ros.learning.gates import asked_types, read_bound
 from spatialllm_ros.learning.grounding import POINTER_LAYER
 from spatialllm_ros.learning.loop import Stage, run_stage
 from spatialllm_ros.learning.lora import add_adapters, merged_weights, plain_name
@@ -33,10 +33,6 @@ from spatialllm_ros.learning.recipe import STAGE_NAMES, Recipe, StageConfig
 from spatialllm_ros.learning.scene_arrays import load_scene_arrays
 from spatialllm_ros.learning.shard_checks import check_shards
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
-from spatialllm_ros.questions import QUESTION_TYPES
-
-ALIGNMENT_TYPES = ('locate', 'describe', 'heading', 'distance_to_camera', 'exist')
-"""Stage 1 asks of single objects only."""
 
 
 def run_recipe(
@@ -153,7 +149,7 @@ def _build_stage(
         train = load_scene_arrays(data.train, grid, data.train_scenes)
         validation = load_scene_arrays(data.validation, grid, data.validation_scenes)
         return encoder_stage(model, train, validation, config)
-    types = config.types or (ALIGNMENT_TYPES if name == 'alignment' else tuple(QUESTION_TYPES))
+    types = asked_types(name, config.types)
     asked = AskedQuestions(tokenizer, data.questions_per_view, types=config.types)
     train_data = load_question_data(data.train, grid, data.train_scenes, asked)
     held = load_question_data(

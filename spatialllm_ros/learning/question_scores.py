@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from spatialllm_ros.learning import grounding
+from spatialllm_ros.learning.gates import GROUNDING, READ_SCORES
 from spatialllm_ros.learning.packing import packed_questions, right_answers
 from spatialllm_ros.learning.question_arrays import TYPE_NAMES
 from spatialllm_ros.learning.question_data import QuestionData
@@ -19,14 +20,16 @@ from spatialllm_ros.learning.question_stage import QuestionStage, mentions_of
 from spatialllm_ros.learning.views import scene_views
 
 SCENES_AT_ONCE = 16
-GROUNDING = 'grounding/'
 
 
 @torch.no_grad()
 def question_scores(
     stage: QuestionStage, data: QuestionData, grid: tuple[int, int], types: tuple[str, ...]
 ) -> dict[str, float]:
-    """Return the accuracy of each type, their mean, and how well mentions find their objects."""
+    """Return the accuracy of each type, their mean, and how well mentions find their objects.
+
+    What mentions tell of 3D states is scored where the stage teaches that.
+    """
     right: dict[str, list[float]] = defaultdict(list)
     grounded: dict[str, list[float]] = defaultdict(list)
     device = next(stage.parameters()).device
@@ -45,9 +48,10 @@ def question_scores(
         _score_batch(stage, batch, right, grounded)
     scores = {name: float(np.mean(right[name])) for name in types if right[name]}
     mean = float(np.mean(list(scores.values())))
-    medians = {GROUNDING + name: float(np.median(found)) for name, found in grounded.items()}
-    medians[GROUNDING + 'pointer'] = float(np.mean(grounded['pointer']))
-    return {**scores, 'mean': mean, **medians}
+    read = READ_SCORES if stage.grounding == '3d' else ()
+    medians = {GROUNDING + name: float(np.median(grounded[name])) for name in read}
+    pointer = {GROUNDING + 'pointer': float(np.mean(grounded['pointer']))}
+    return {**scores, 'mean': mean, **pointer, **medians}
 
 
 def _score_batch(

@@ -11,7 +11,7 @@ import yaml
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.conversations import MixedSource
-from spatialllm_ros.learning.gates import read_bound
+from spatialllm_ros.learning.gates import read_bound, score_names
 from spatialllm_ros.learning.loop import LoopConfig
 from spatialllm_ros.learning.lora import Lora
 from spatialllm_ros.learning.recipe_checks import unknown_keys, unlike_fields
@@ -181,7 +181,7 @@ def _stages_problems(stages: dict[str, Any]) -> Iterator[str]:
         yield from unlike_fields(stage, (*fields(LoopConfig), *own), where)
         if isinstance(stage, dict):
             yield from _word_problems(stage, where)
-            yield from _gate_problems(stage.get('gate'), f'{where}.gate')
+            yield from _gate_problems(name, stage)
             if isinstance(stage.get('lora'), dict):
                 yield from unlike_fields(stage['lora'], fields(Lora), f'{where}.lora')
 
@@ -197,10 +197,17 @@ def _word_problems(stage: dict[str, Any], where: str) -> Iterator[str]:
             yield f'expected {where}.{key} of {known}, found {stage[key]!r}'
 
 
-def _gate_problems(gate: Any, where: str) -> Iterator[str]:
-    """Yield bounds that cannot be read."""
+def _gate_problems(name: str, stage: dict[str, Any]) -> Iterator[str]:
+    """Yield bounds that cannot be read, and those on scores that the stage will not have."""
+    gate, types = stage.get('gate'), stage.get('types')
+    known = score_names(
+        name, types if isinstance(types, list) else (), stage.get('grounding', '3d')
+    )
     for score, bound in gate.items() if isinstance(gate, dict) else ():
+        where = f'stages.{name}.gate.{score}'
+        if score not in known:
+            yield f'{where}: expected a score among {", ".join(known)}'
         try:
             read_bound(bound)
         except ConfigError as error:
-            yield f'{where}.{score}: {error}'
+            yield f'{where}: {error}'

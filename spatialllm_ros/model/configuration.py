@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
 
 from spatialllm_ros.errors import ConfigError
@@ -48,8 +49,9 @@ class SpatialLLMConfig(PreTrainedConfig):
         """Build the parts' configurations from plain dictionaries.
 
         Raises:
-            ConfigError: an unknown fusion, a backbone that is used in an unknown way, or
-                backbones of several sizes whose tokens would be interleaved.
+            ConfigError: an unknown fusion, a backbone that is used in an unknown way,
+                backbones of several sizes whose tokens would be interleaved, or values that
+                make no part of a model.
         """
         if fusion not in FUSIONS:
             raise ConfigError(f'expected a fusion of {FUSIONS}, found {fusion!r}')
@@ -97,7 +99,12 @@ def _as_config(value: dict[str, Any] | PreTrainedConfig) -> PreTrainedConfig:
     plain = dict(value)
     if 'model_type' not in plain:
         raise ConfigError(f'expected a model_type in each part of the model, found {plain}')
-    return AutoConfig.for_model(plain.pop('model_type'), **plain)
+    kind = plain.pop('model_type')
+    try:
+        return AutoConfig.for_model(kind, **plain)
+    except (ValueError, TypeError, StrictDataclassError) as error:
+        reason = ' '.join(str(error).split())
+        raise ConfigError(f'expected a configuration of a {kind}, found: {reason}') from error
 
 
 def _check_use(part: PreTrainedConfig) -> None:

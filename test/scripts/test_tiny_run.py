@@ -1,5 +1,6 @@
 """From nothing to a scored bundle by the scripts alone: a few scenes, two steps of each stage."""
 
+import csv
 import json
 import runpy
 import sys
@@ -13,6 +14,8 @@ from safetensors.numpy import load_file
 from spatialllm_ros.errors import SceneError
 from spatialllm_ros.evaluation.held_out import HeldOutWorlds, ask_held_out
 from spatialllm_ros.evaluation.roadmap import ROWS
+from spatialllm_ros.learning.gates import score_names
+from spatialllm_ros.questions import QUESTION_TYPES
 from spatialllm_ros.runtime.bundle import load_bundle
 from spatialllm_ros.scenes.simulated import SceneSimulator
 
@@ -84,6 +87,15 @@ def test_training_leaves_a_model_and_its_curves(run):
         assert (run / stage / 'curve.png').exists()
 
 
+@pytest.mark.parametrize('stage', RECIPE['stages'])
+def test_a_gate_may_name_what_a_stage_is_scored_by(run, stage):
+    with (run / stage / 'curve.csv').open() as file:
+        found = {name for _, kind, name, _ in csv.reader(file) if kind == 'validation'}
+    names = set(score_names(stage, (), '3d'))
+    assert found <= names
+    assert names - found <= set(QUESTION_TYPES)  # two worlds do not tell every type
+
+
 def fine_tuning(run: Path, **changes) -> Path:
     """Write a recipe of one stage that starts from a run's model and learns nothing."""
     data = {'train_scenes': 4, 'validation_scenes': 2}
@@ -98,6 +110,20 @@ def fine_tuning(run: Path, **changes) -> Path:
 def test_a_recipe_starts_from_the_weights_it_names(run, tmp_path):
     run_script('training/train.py', fine_tuning(run), '--out', tmp_path)
     start, end = (load_file(f / 'model' / 'model.safetensors') for f in (run, tmp_path))
+    assert start.keys() == end.keys()
+    assert all(np.array_equal(start[name], end[name]) for name in start)
+
+
+def test_a_grown_model_is_a_start_for_a_larger_recipe(run, tmp_path):
+    text = {'hidden_size': 36, 'intermediate_size': 48, 'num_hidden_layers': 4,
+            'num_attention_heads': 6, 'num_key_value_heads': 6, 'head_dim': 6}  # fmt: skip
+    larger = {**RECIPE['model'], 'text_config': {**RECIPE['model']['text_config'], **text}}
+    run_script('training/grow_model.py', run / 'model', '--out', tmp_path / 'grown',
+               '--hidden-size', 36, '--intermediate-size', 48, '--layers', 4,
+               '--heads', 6)  # fmt: skip
+    recipe = fine_tuning(run, model=larger, start=str(tmp_path / 'grown'))
+    run_script('training/train.py', recipe, '--out', tmp_path)
+    start, end = (load_file(tmp_path / name / 'model.safetensors') for name in ('grown', 'model'))
     assert start.keys() == end.keys()
     assert all(np.array_equal(start[name], end[name]) for name in start)
 

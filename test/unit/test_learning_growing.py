@@ -111,6 +111,8 @@ def test_what_cannot_grow_is_refused():
         grow(model, DecoderSize(24, 32, 2, 2))
     with pytest.raises(ConfigError, match=r'multiple of 2 heads.*found 5'):
         grow(model, DecoderSize(24, 32, 3, 5))
+    with pytest.raises(ConfigError, match=r'hidden size \(36\) is not a multiple'):
+        grow(model_of(DECODERS['llama']), DecoderSize(36, 32, 3, 8))
     with pytest.raises(ConfigError, match=r"found 'gemma'"):  # scales its embeddings
         grow(model_of({'model_type': 'gemma'}), LARGER)
 

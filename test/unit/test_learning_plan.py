@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.lora import Lora
 from spatialllm_ros.learning.plan import GIB, plan_recipe
 from spatialllm_ros.learning.recipe import load_recipe
@@ -36,6 +37,21 @@ def test_a_stage_counts_what_learns_and_the_bytes_it_needs():
     everything = sum(plan_recipe(recipe).parts.values()) + heads + probe
     assert frozen.state_gib * GIB == pytest.approx(4 * everything + 12 * frozen.trained)
     assert whole.tokens_per_view == 576 + 1 + 8 * 17
+
+
+@pytest.mark.parametrize(
+    ('changes', 'found'),
+    [
+        ({'num_attention_heads': 5}, 'hidden size .192. is not a multiple'),
+        ({'hidden_size': 'wide'}, "hidden_size.*'wide'"),
+        ({'model_type': 'lama'}, 'lama'),
+    ],
+)
+def test_sizes_that_make_no_decoder_are_told(changes, found):
+    recipe = load_recipe(RECIPES / 'nano.yaml')
+    text = {**recipe.model['text_config'], **changes}
+    with pytest.raises(ConfigError, match=f'expected a configuration of a .*found: .*{found}'):
+        plan_recipe(replace(recipe, model={**recipe.model, 'text_config': text}))
 
 
 def test_recomputed_layers_keep_only_what_enters_them():

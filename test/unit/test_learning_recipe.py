@@ -147,6 +147,22 @@ def test_gates_that_cannot_be_read_are_named_before_anything_is_trained(tmp_path
         recipe(tmp_path, gate=['exist >= 0.9'])
 
 
+@pytest.mark.parametrize(
+    ('written', 'score'),
+    [
+        ({}, 'existence'),
+        ({'types': ['exist', 'locate']}, 'count'),
+        ({'grounding': '2d'}, 'grounding/heading_deg'),
+    ],
+)
+def test_gates_on_scores_that_a_stage_will_not_have_are_named_before(tmp_path, written, score):
+    complaint = rf'stages\.instruction\.gate\.{score}: expected a score among .*exist, .*mean'
+    with pytest.raises(ConfigError, match=complaint):
+        recipe(tmp_path, gate={score: '>= 0.9'}, **written)
+    kept = {'exist': '>= 0.9', 'mean': '>= 0.8', 'grounding/pointer': '>= 0.7'}
+    assert recipe(tmp_path, gate=kept, **written).stages['instruction'].gate == kept
+
+
 def gated(**gate) -> StageConfig:
     return StageConfig(LoopConfig(steps=1, batch=1), gate)
 
