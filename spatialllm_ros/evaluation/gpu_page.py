@@ -109,14 +109,14 @@ def read_result(path: Path) -> GpuResult:
 
 def write_result(result: GpuResult, folder: Path) -> None:
     """Write ``gpu.json`` and the page that is made of it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    write_page(result, folder)
     text = json.dumps(asdict(result), indent=2) + '\n'
     (folder / 'gpu.json').write_text(text, encoding='utf-8')
-    write_page(result, folder)
 
 
 def write_page(result: GpuResult, folder: Path) -> None:
     """Write ``gpu.md``."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / 'gpu.md').write_text(page(result), encoding='utf-8')
 
 

@@ -21,6 +21,7 @@ from spatialllm_ros.evaluation.gpu_page import (
     Row,
     page,
     read_result,
+    write_page,
     write_result,
 )
 from spatialllm_ros.evaluation.gpu_run import GpuRun, run_gpu
@@ -71,6 +72,11 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
     assert read_result(tmp_path / 'gpu.json') == result
     assert (tmp_path / 'gpu.md').read_text() == page(result)
     assert '* y: z' in page(result)
+
+
+def test_a_page_of_a_folder_without_a_result_says_that_nothing_ran(tmp_path):
+    write_page(read_result(tmp_path / 'new' / 'gpu.json'), tmp_path / 'new')
+    assert (tmp_path / 'new' / 'gpu.md').read_text() == page(GpuResult())
 
 
 @pytest.mark.parametrize('text', ['{', '[]', '{"rows": []}'])
