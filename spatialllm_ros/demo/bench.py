@@ -29,6 +29,8 @@ SHARE_WITHOUT_PROFILE = 1 / 6
 """The comparison without the shared-memory profile is so much shorter."""
 ROS_VARIABLES = ('LD_LIBRARY_PATH', 'PYTHONPATH')
 """Set for the run-time environment, and of no use to the training one."""
+BENCH_ROWS = 2
+"""What ``spatialllm bench`` times here: the run time, and ``generate``."""
 
 
 def main() -> int:
@@ -83,30 +85,42 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def compare_with_generate(bundle: Path, threads: int) -> dict[str, Any]:
+def compare_with_generate(bundle: Path, threads: int) -> dict[str, float]:
     """Time the same weights and questions by transformers too, in the training environment.
+
+    Returns:
+        Medians of ``spatialllm bench``: ``answer_s`` of the run time, ``reference_s`` of
+        transformers' ``generate``, and their ``ratio``.
 
     Raises:
         ProcessError: there is no such environment here, or it failed; holds what it said.
     """
-    root = share_folders()[0]
-    python = root / '.venv-train/bin/python'
+    python = share_folders()[0] / '.venv-train/bin/python'
     if not python.exists():
         raise ProcessError(f'expected {python}, found none; make it with make env-train')
+    answer_s, reference_s = (float(row['answer_s']) for row in _rows(python, bundle, threads))
+    return {
+        'answer_s': answer_s, 'reference_s': reference_s, 'ratio': reference_s / answer_s,
+    }  # fmt: skip
+
+
+def _rows(python: Path, bundle: Path, threads: int) -> list[dict[str, Any]]:
+    """Return what ``spatialllm bench`` times in the training environment."""
     environment = {name: v for name, v in os.environ.items() if name not in ROS_VARIABLES}
-    with tempfile.NamedTemporaryFile(suffix='.json') as found:
-        command = [python, root / 'export/compare_latency.py', bundle.resolve()]
-        options = ['--threads', str(threads), '--json', found.name]
+    with tempfile.TemporaryDirectory(prefix='spatialllm-bench-') as folder:
+        path = Path(folder) / 'bench.json'
         done = subprocess.run(
-            [*command, *options],
+            [python, '-m', 'spatialllm_ros.runtime.cli', 'bench', bundle.resolve(),
+             '--engine', 'onnx', '--threads', str(threads), '--json', path],
             env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        if done.returncode != 0:
-            raise ProcessError(
-                f'expected {command[1]} to succeed, but it ended with status {done.returncode}; '
-                f'it said\n{done.stderr}'
-            )
-        return dict(json.loads(Path(found.name).read_text(encoding='utf-8')))
+        rows = json.loads(path.read_text(encoding='utf-8'))['rows'] if path.exists() else []
+    if done.returncode != 0 or len(rows) != BENCH_ROWS:
+        raise ProcessError(
+            f'expected spatialllm bench to time {BENCH_ROWS} rows, but it ended with status '
+            f'{done.returncode}; it said\n{done.stdout}{done.stderr}'
+        )
+    return list(rows)
 
 
 def live_part(bundle: Path, threads: int, seconds: float, has_profile: bool) -> LiveResult:
@@ -132,17 +146,14 @@ def print_session(found: SessionLatency) -> None:
         print(f'  {found.unreadable} answers were unreadable and are left out')
 
 
-def print_reference(found: dict[str, Any]) -> None:
+def print_reference(found: dict[str, float]) -> None:
     """Print what transformers' generate takes."""
     for what, name in (
         ('the same by generate, image encoded each time', 'reference_s'),
         ('beside it in the same run, frame already seen', 'answer_s'),
     ):
         print(f'  {what:48s} p50 {found[name] * 1e3:7.1f} ms')
-    print(
-        f'  ratio {found["ratio"]:.1f}, {found["threads"]} threads both, '
-        f'{found["same_answers"]} of {found["questions"]} answers the same'
-    )
+    print(f'  ratio {found["ratio"]:.1f}')
 
 
 def print_live(found: LiveResult, has_profile: bool) -> None:

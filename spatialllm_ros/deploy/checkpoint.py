@@ -15,7 +15,7 @@ from safetensors import safe_open
 from transformers.utils import CONFIG_NAME
 
 from spatialllm_ros.deploy.bundle_export import FILES, ExportSettings, export_bundle
-from spatialllm_ros.errors import ConfigError, SpatialLLMError
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.runtime.bundle import MANIFEST_NAME, TOKENIZER, Bundle, load_bundle
@@ -53,8 +53,6 @@ def load_checkpoint(folder: Path, as_stored: bool = False) -> SpatialLLMForCondi
             local_files_only=True,
             output_loading_info=True,
         )
-    except SpatialLLMError:
-        raise
     except Exception as error:  # those of transformers and of safetensors have no common base
         raise ConfigError(
             f'{folder}: expected weights in safetensors that fit {CONFIG_NAME}, found: {error}; '

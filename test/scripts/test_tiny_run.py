@@ -190,13 +190,6 @@ def test_the_roadmap_study_goes_on_and_reports_every_row(run, tmp_path, capsys):
     assert encoders[0].read_bytes() == encoders[2].read_bytes() != encoders[3].read_bytes()
 
 
-def test_latency_is_printed_and_written(bundle, tmp_path, capsys):
-    path = tmp_path / 'latency.json'
-    run_script('export/compare_latency.py', bundle, '--worlds', 1, '--threads', 1, '--json', path)
-    found = json.loads(path.read_text())
-    assert f'{found["ratio"]:8.2f}' in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ('script', 'arguments', 'complaint'),
     [
@@ -205,7 +198,6 @@ def test_latency_is_printed_and_written(bundle, tmp_path, capsys):
         ('export/export_onnx.py', ['nothing-here', '--out', 'b'], 'training/train.py'),
         ('export/calibrate.py', ['nothing-here'], 'export/export_onnx.py'),
         ('export/calibrate.py', ['nothing-here', '--seed', 900_000_000], '800000000'),
-        ('export/compare_latency.py', ['nothing-here'], 'export/export_onnx.py'),
     ],
 )
 def test_mistakes_end_in_one_sentence(script, arguments, complaint, tmp_path, monkeypatch):

@@ -14,7 +14,6 @@ from spatialllm_ros.deploy.bundle_export import ExportSettings
 from spatialllm_ros.deploy.checkpoint import as_bundle, export_checkpoint, load_checkpoint
 from spatialllm_ros.deploy.reference import TransformersReference
 from spatialllm_ros.errors import AnswerParseError, ConfigError
-from spatialllm_ros.evaluation.latency import compare_latency
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.questions.vocabulary import build_tokenizer
@@ -188,11 +187,3 @@ def test_padded_prompts_are_generated_as_if_alone(checkpoint):
         own = {name: values[row : row + 1] for name, values in image.items()}
         alone = model.generate(input_ids=torch.tensor([prompt]), **own, **settings)
         assert together[row, padded.shape[1] :].tolist() == alone[0, len(prompt) :].tolist()
-
-
-def test_latency_is_compared_on_equal_answers(bundle):
-    found = compare_latency(bundle, worlds=1, threads=1)
-    assert found.questions > 0
-    assert found.same_answers == found.questions
-    assert found.ratio == found.reference_s / found.answer_s
-    assert min(found.encode_s, found.answer_s, found.reference_s) > 0
