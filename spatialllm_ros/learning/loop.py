@@ -31,6 +31,7 @@ from spatialllm_ros.learning.checkpoints import (
     write_checkpoint,
 )
 from spatialllm_ros.learning.curves import cut_curve, plot_curves
+from spatialllm_ros.learning.freed_memory import GIVE_BACK_EVERY, give_back_freed_memory
 from spatialllm_ros.learning.loading import MakeBatch, Numbered, numbered_batches
 from spatialllm_ros.learning.optimisers import (
     OPTIMISERS,
@@ -173,6 +174,8 @@ class _Run:
         while self.step < config.steps:
             _blend(self.losses, self._take_step(batches))
             self.step += 1
+            if self.step % GIVE_BACK_EVERY == 0:
+                give_back_freed_memory()
             elapsed = time.monotonic() - started
             out_of_time = self._agreed(elapsed > 60 * config.minutes)
             last = self.step == config.steps or out_of_time

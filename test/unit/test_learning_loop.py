@@ -1,5 +1,6 @@
 """The loop's schedule by hand, and that a broken run resumes to the same weights, bit for bit."""
 
+import ctypes
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import torch
 from torch import nn
 
 from spatialllm_ros.errors import ConfigError, TrainingGateError
+from spatialllm_ros.evaluation.resident_memory import resident_bytes
 from spatialllm_ros.learning.checkpoints import load_weights
+from spatialllm_ros.learning.freed_memory import give_back_freed_memory
 from spatialllm_ros.learning.loop import LoopConfig, Stage, run_stage
 from spatialllm_ros.learning.optimisers import make_optimisers
 from spatialllm_ros.learning.pipeline import run_recipe, stages_to_run
@@ -160,3 +163,21 @@ def test_a_run_goes_on_with_the_stage_it_was_in(tmp_path):
 def test_a_stage_that_the_recipe_lacks_is_named(tmp_path):
     with pytest.raises(ConfigError, match="found 'alignement'"):
         run_recipe(load_recipe(NANO), tmp_path, only='alignement')
+
+
+def test_freed_memory_goes_back_to_the_system():
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, 'malloc_trim'):
+        pytest.skip('no glibc')
+    libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    size, count = 2**16, 2000  # small enough for the heap; larger ones are mapped by themselves
+    blocks = [libc.malloc(size) for _ in range(count)]
+    for block in blocks:
+        ctypes.memset(block, 1, size)
+    kept = blocks.pop()  # keeps the heap's end where it is
+    before = resident_bytes()
+    for block in blocks:
+        libc.free(block)
+    give_back_freed_memory()
+    assert before - resident_bytes() > 0.9 * size * count
+    libc.free(kept)
