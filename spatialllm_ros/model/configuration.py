@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
 
 from spatialllm_ros.errors import ConfigError
@@ -102,7 +101,7 @@ def _as_config(value: dict[str, Any] | PreTrainedConfig) -> PreTrainedConfig:
     kind = plain.pop('model_type')
     try:
         return AutoConfig.for_model(kind, **plain)
-    except (ValueError, TypeError, StrictDataclassError) as error:
+    except Exception as error:  # those of transformers have no common base
         reason = ' '.join(str(error).split())
         raise ConfigError(f'expected a configuration of a {kind}, found: {reason}') from error
 

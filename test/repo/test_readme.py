@@ -66,7 +66,7 @@ def test_the_table_of_accuracy_is_the_evaluation_s():
 
 
 LINKS = re.findall(r'\]\((?!http)([^)#]+)', README)
-SCRIPTS = re.findall(r'(?:python|source) ([\w/]+\.\w+)', README)
+SCRIPTS = re.findall(r'(?:python|source) (?!install/)([\w/]+\.\w+)', README)  # what is not built
 LAUNCHED = [f'launch/{name}' for name in re.findall(r'ros2 launch \w+ (\S+)', README)]
 
 
