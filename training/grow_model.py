@@ -1,7 +1,6 @@
-r"""Give a model a larger decoder that answers as its own did, to train on from there.
+"""Give a model a larger decoder that answers as its own did, to train on from there.
 
-python training/grow_model.py models/nano --hidden-size 768 --intermediate-size 2048 \
-    --layers 9 --heads 12 --out out/grown
+python training/grow_model.py models/nano --layers 9 --intermediate-size 768 --out out/grown
 """
 
 from __future__ import annotations
@@ -9,11 +8,14 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 
 from spatialllm_ros.deploy.checkpoint import load_checkpoint
-from spatialllm_ros.errors import SpatialLLMError
-from spatialllm_ros.learning.growing import DecoderSize, grow
+from spatialllm_ros.errors import ConfigError, SpatialLLMError
+from spatialllm_ros.learning.growing import DecoderSize, decoder_size, grow
+
+SIZES = [field.name for field in fields(DecoderSize)]
 
 
 def main() -> None:
@@ -21,17 +23,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('model', type=Path, help='a bundle or model folder')
     parser.add_argument('--out', type=Path, required=True, help='the new model folder')
-    for name in ('hidden-size', 'intermediate-size', 'layers', 'heads'):
-        parser.add_argument(f'--{name}', type=int, required=True, help='of the new decoder')
+    for name in SIZES:
+        parser.add_argument(
+            f'--{name.replace("_", "-")}', type=int, help="of the new decoder, if not the model's"
+        )
     parser.add_argument('--seed', type=int, default=0, help='of the new weights')
     args = parser.parse_args()
-    size = DecoderSize(args.hidden_size, args.intermediate_size, args.layers, args.heads)
+    given = {name: value for name in SIZES if (value := getattr(args, name)) is not None}
+    tokenizer = args.model / 'tokenizer.json'
+    if args.out.exists():
+        sys.exit(f'expected a new folder for the model, found {args.out}; name another --out')
     try:
-        grown = grow(load_checkpoint(args.model), size, args.seed)
+        model = load_checkpoint(args.model)
+        if not tokenizer.is_file():
+            raise ConfigError(
+                f'expected {tokenizer} beside the weights, found none; copy it there'
+            )
+        grown = grow(model, replace(decoder_size(model.config.text_config), **given), args.seed)
     except SpatialLLMError as error:
         sys.exit(str(error))
     grown.save_pretrained(args.out)
-    shutil.copyfile(args.model / 'tokenizer.json', args.out / 'tokenizer.json')
+    shutil.copyfile(tokenizer, args.out / tokenizer.name)
     count = sum(weights.numel() for weights in grown.language_model.parameters())
     print(f'wrote {args.out}: a decoder of {count / 1e6:.1f} million parameters')
 

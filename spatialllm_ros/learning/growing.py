@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from transformers import PreTrainedConfig
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.grounding import POINTER_LAYER
@@ -79,6 +80,13 @@ def grow(
     return grown
 
 
+def decoder_size(text: PreTrainedConfig) -> DecoderSize:
+    """Return the size that a decoder's configuration describes."""
+    return DecoderSize(
+        text.hidden_size, text.intermediate_size, text.num_hidden_layers, text.num_attention_heads
+    )
+
+
 def kept_layers(before: int, after: int) -> list[int]:
     """Return where each layer of a decoder goes when it gets ``after`` layers.
 
@@ -96,9 +104,7 @@ def kept_layers(before: int, after: int) -> list[int]:
 def _grown_config(config: SpatialLLMConfig, size: DecoderSize) -> SpatialLLMConfig:
     text = config.text_config
     _check_family(text.model_type)
-    before = DecoderSize(
-        text.hidden_size, text.intermediate_size, text.num_hidden_layers, text.num_attention_heads
-    )
+    before = decoder_size(text)
     smaller = [name for name, value in vars(before).items() if getattr(size, name) < value]
     if smaller:
         raise ConfigError(
