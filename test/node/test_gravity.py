@@ -31,8 +31,11 @@ def transform(stamp, rotation=LEVEL):
 
 def up_told(peer):
     """Return up in the optical frame as the scripted session has it, in its newest image."""
-    words = peer.ask_until(Status.OK, 'ready?').answer.text
-    return ast.literal_eval(words.partition(' up ')[2])
+    return up_in(peer.ask_until(Status.OK, 'ready?'))
+
+
+def up_in(reply):
+    return ast.literal_eval(reply.answer.text.partition(' up ')[2])
 
 
 def ago(peer, seconds):
@@ -80,8 +83,9 @@ def test_a_pose_is_turned_by_the_up_that_the_model_had(tell_tf, start_node, peer
     def film():
         tell_tf(transform(later(0.0)))
         image.header.stamp = later(0.1)
-        images.publish(image)
-        return up_told(peer)
+        images.publish(image)  # once more where it came before the node listened
+        reply = peer.ask('ready?')
+        return reply.status == Status.OK and up_in(reply)
 
     def locate(**more):
         return peer.call(Locate, '/spatialllm/locate', phrase='red car', **more)
