@@ -94,8 +94,8 @@ $(ENV_TRAIN): $(TRAIN_SETS)
 	  .venv-train/bin/python -m pip install $(addprefix -r ,$(TRAIN_SETS))
 	@# The scripts of training/ and export/ import the package from here.
 	@echo '$(CURDIR)' >$$(echo .venv-train/lib/python3*/site-packages)/spatialllm_ros.pth
-	@printf '%s\n' '#!$(CURDIR)/$(TRAIN_PYTHON)' 'import sys' '' \
-	  'from spatialllm_ros.runtime.cli import main' '' 'sys.exit(main())' >.venv-train/bin/spatialllm
+	@printf '%s\n' '#!/bin/sh' 'exec "$${0%/*}/python" -P -m spatialllm_ros.runtime.cli "$$@"' \
+	  >.venv-train/bin/spatialllm
 	@chmod +x .venv-train/bin/spatialllm
 	@touch $@
 

@@ -22,9 +22,8 @@ import torch
 from spatialllm_ros.deploy.checkpoint import as_bundle
 from spatialllm_ros.evaluation.held_out import HeldOutWorlds, ask_held_out
 from spatialllm_ros.evaluation.scoring import TWELVE, Judged, type_scores
-from spatialllm_ros.learning.gates import ALIGNMENT_TYPES
 from spatialllm_ros.learning.pipeline import run_recipe
-from spatialllm_ros.learning.recipe import Recipe
+from spatialllm_ros.learning.recipe import ALIGNMENT_TYPES, Recipe
 from spatialllm_ros.questions import QUESTION_TYPES
 from spatialllm_ros.questions.question_types import Family
 

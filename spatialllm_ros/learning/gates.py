@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from spatialllm_ros.errors import ConfigError
-from spatialllm_ros.questions import QUESTION_TYPES
 
 READ_SCORES = ('centre_fraction', 'distance_error', 'heading_deg')
 """What is read of objects' 3D states, out of image tokens or out of mentions."""
 ENCODER_SCORES = ('objectness', 'category', 'colour', *READ_SCORES)
 GROUNDING = 'grounding/'
-ALIGNMENT_TYPES = ('locate', 'describe', 'heading', 'distance_to_camera', 'exist')
-"""The alignment stage asks of single objects only."""
 BOUND = re.compile(r'(<=|>=)\s*(\d+\.?\d*|\.\d+)')
 
 
@@ -43,20 +40,15 @@ def read_bound(found: Any) -> Bound:
     return Bound(match[1] == '>=', float(match[2]))
 
 
-def asked_types(stage: str, types: Iterable[str]) -> tuple[str, ...]:
-    """Return the question types of a stage, whose recipe may choose them."""
-    return tuple(types) or (ALIGNMENT_TYPES if stage == 'alignment' else tuple(QUESTION_TYPES))
-
-
-def score_names(stage: str, types: Iterable[str], grounding: str) -> tuple[str, ...]:
+def score_names(stage: str, asked: Iterable[str], grounding: str) -> tuple[str, ...]:
     """Return the scores that a stage is judged by.
 
     Args:
         stage: its name.
-        types: of questions that its recipe chose, if any.
+        asked: the types of its questions.
         grounding: what its mentions are taught.
     """
     if stage == 'encoder':
         return ENCODER_SCORES
     read = READ_SCORES if grounding == '3d' else ()
-    return (*asked_types(stage, types), 'mean', *(GROUNDING + name for name in ('pointer', *read)))
+    return (*asked, 'mean', *(GROUNDING + name for name in ('pointer', *read)))

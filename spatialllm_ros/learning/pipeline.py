@@ -20,7 +20,7 @@ from spatialllm_ros.errors import ConfigError, TrainingGateError
 from spatialllm_ros.learning.building import new_model, recipe_tokenizer
 from spatialllm_ros.learning.checkpoints import has_checkpoint, load_weights
 from spatialllm_ros.learning.encoder_stage import encoder_stage
-from spatialllm_ros.learning.gates import asked_types, read_bound
+from spatialllm_ros.learning.gates import read_bound
 from spatialllm_ros.learning.grounding import POINTER_LAYER
 from spatialllm_ros.learning.loop import Stage, run_stage
 from spatialllm_ros.learning.lora import add_adapters, merged_weights, plain_name
@@ -29,7 +29,7 @@ from spatialllm_ros.learning.question_data import AskedQuestions, load_question_
 from spatialllm_ros.learning.question_sampler import QuestionSampler
 from spatialllm_ros.learning.question_scores import question_scores
 from spatialllm_ros.learning.question_stage import QuestionStage
-from spatialllm_ros.learning.recipe import STAGE_NAMES, Recipe, StageConfig
+from spatialllm_ros.learning.recipe import STAGE_NAMES, Recipe, StageConfig, asked_types
 from spatialllm_ros.learning.scene_arrays import load_scene_arrays
 from spatialllm_ros.learning.shard_checks import check_shards
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from spatialllm_ros.learning.recipe_checks import unknown_keys, unlike_fields
 from spatialllm_ros.questions import QUESTION_TYPES
 
 STAGE_NAMES = ('encoder', 'alignment', 'instruction')
+ALIGNMENT_TYPES = ('locate', 'describe', 'heading', 'distance_to_camera', 'exist')
+"""The alignment stage asks of single objects only."""
 PROBING = ('3d', '2d')
 GROUNDING = ('3d', '2d', 'none')
 LOOP_KEYS = {each.name for each in fields(LoopConfig)}
@@ -131,6 +133,11 @@ def load_recipe(path: Path) -> Recipe:
     )
 
 
+def asked_types(stage: str, types: Iterable[str]) -> tuple[str, ...]:
+    """Return the question types of a stage, whose recipe may choose them."""
+    return tuple(types) or (ALIGNMENT_TYPES if stage == 'alignment' else tuple(QUESTION_TYPES))
+
+
 def _data(plain: dict[str, Any]) -> DataConfig:
     folders = {name: Path(plain[name]) for name in ('train', 'validation')}
     mixed = tuple(
@@ -200,9 +207,8 @@ def _word_problems(stage: dict[str, Any], where: str) -> Iterator[str]:
 def _gate_problems(name: str, stage: dict[str, Any]) -> Iterator[str]:
     """Yield bounds that cannot be read, and those on scores that the stage will not have."""
     gate, types = stage.get('gate'), stage.get('types')
-    known = score_names(
-        name, types if isinstance(types, list) else (), stage.get('grounding', '3d')
-    )
+    asked = asked_types(name, types if isinstance(types, list) else ())
+    known = score_names(name, asked, stage.get('grounding', GROUNDING[0]))
     for score, bound in gate.items() if isinstance(gate, dict) else ():
         where = f'stages.{name}.gate.{score}'
         if score not in known:

@@ -15,6 +15,7 @@ from spatialllm_ros.errors import SceneError
 from spatialllm_ros.evaluation.held_out import HeldOutWorlds, ask_held_out
 from spatialllm_ros.evaluation.roadmap import ROWS
 from spatialllm_ros.learning.gates import score_names
+from spatialllm_ros.learning.recipe import asked_types
 from spatialllm_ros.questions import QUESTION_TYPES
 from spatialllm_ros.runtime.bundle import load_bundle
 from spatialllm_ros.scenes.simulated import SceneSimulator
@@ -91,7 +92,7 @@ def test_training_leaves_a_model_and_its_curves(run):
 def test_a_gate_may_name_what_a_stage_is_scored_by(run, stage):
     with (run / stage / 'curve.csv').open() as file:
         found = {name for _, kind, name, _ in csv.reader(file) if kind == 'validation'}
-    names = set(score_names(stage, (), '3d'))
+    names = set(score_names(stage, asked_types(stage, ()), '3d'))
     assert found <= names
     assert names - found <= set(QUESTION_TYPES)  # two worlds do not tell every type
 
