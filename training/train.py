@@ -18,6 +18,7 @@ import torch
 from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.learning.pipeline import run_recipe
 from spatialllm_ros.learning.plan import plan_recipe
+from spatialllm_ros.learning.process_end import leave_the_others
 from spatialllm_ros.learning.recipe import STAGE_NAMES, load_recipe
 
 
@@ -49,3 +50,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     main()
+    leave_the_others()
