@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialllm_ros.errors import GeometryError
+from spatialllm_ros.footprints import Footprint, gap_m
 from spatialllm_ros.geometry import azimuth, horizontal, unit
 from spatialllm_ros.schema import Scene, SceneObject
 
@@ -37,17 +38,21 @@ SIDE_MARGIN_COSINE = 0.42
 QUARTER_MARGIN_DEG = 34.0
 """A side is the one that something is on, or that is seen, within this angle of its axis."""
 BESIDE_GAP_M, APART_GAP_M = 0.30, 0.75
-"""Next to: footprints at most this far apart; not next to: at least so far."""
-BESIDE_HEIGHT_M = 0.45
+"""Next to: footprints less than this far apart; not next to: further than that."""
+BESIDE_HEIGHT_M, BESIDE_OVERLAP_M = 0.45, 0.3
+LARGE_RADIUS_M = 1.0
+"""Between things that are both larger, gaps are judged by the scale of the smaller."""
 FACING_COSINE, FACING_MARGIN = 0.80, 0.35
 """An object faces another if its front points at it so well, and at the rival so much less."""
 PARALLEL_DEG, PERPENDICULAR_DEG = 22.0, 65.0
 SAME_DEG, DIFFERENT_DEG = 32.0, 75.0
 TOO_CLOSE_M = 0.35
 """Directions to something nearer than this are not asked: the objects' extents decide them."""
+LEAST_M = 0.05
+"""In a ratio of distances nothing counts as nearer."""
 HIT_REACH, MISS_REACH, MISS_GAP_M = 0.6, 1.4, 0.2
-"""Things in motion hit if their centres pass within this share of both radii together, and miss
-beyond that share and this gap."""
+"""Things in motion hit if their centres pass within this share of their half widths together, as
+seen along the way, and miss beyond that share and this gap."""
 HORIZON_M = 6.0
 """A collision after a longer way than this is not asked about."""
 
@@ -76,6 +81,7 @@ class SceneGeometry:
         azimuths_rad: (N,) headings as the camera sees them; NaN without a front.
         radii_m: (N,) half of each footprint's longer side.
         half_heights_m: (N,).
+        footprints: N of them.
     """
 
     positions_m: Array
@@ -84,6 +90,7 @@ class SceneGeometry:
     azimuths_rad: Array
     radii_m: Array
     half_heights_m: Array
+    footprints: tuple[Footprint, ...]
 
 
 def scene_geometry(scene: Scene) -> SceneGeometry:
@@ -103,14 +110,27 @@ def scene_geometry(scene: Scene) -> SceneGeometry:
     to_gravity = np.stack([np.cross(forward, up), forward, up])
     centres = np.array([item.centre_optical_m for item in objects], float).reshape(-1, 3)
     sizes = np.array([item.size_m for item in objects], float).reshape(-1, 3)
+    positions_m = centres @ to_gravity.T + np.array([0.0, 0.0, camera.height_m])
+    footprints = (
+        Footprint(place[:2], _floor_axes(item, to_gravity), size[:2] / 2)
+        for place, item, size in zip(positions_m, objects, sizes, strict=True)
+    )
     return SceneGeometry(
-        positions_m=centres @ to_gravity.T + np.array([0.0, 0.0, camera.height_m]),
+        positions_m=positions_m,
         distances_m=np.linalg.norm(centres, axis=1),
         fronts=np.array([_front(item, to_gravity) for item in objects]).reshape(-1, 2),
         azimuths_rad=np.array([_azimuth(item, up) for item in objects]),
         radii_m=sizes[:, :2].max(axis=1) / 2,
         half_heights_m=sizes[:, 2] / 2,
+        footprints=tuple(footprints),
     )
+
+
+def _floor_axes(item: SceneObject, to_gravity: Array) -> Array:
+    """Return which way an object's length and width lie on the floor, as rows (2, 2)."""
+    x, y = (to_gravity @ np.array(item.rotation_optical))[:2, 0]
+    length = np.array([x, y]) / max(float(np.hypot(x, y)), 1e-9)
+    return np.stack([length, [-length[1], length[0]]])
 
 
 def _front(item: SceneObject, to_gravity: Array) -> Array:
@@ -146,10 +166,10 @@ def directly_above(g: SceneGeometry, a: int, b: int) -> Relation:
     """Whether a is right above b (``yes`` or ``no``)."""
     offset = g.positions_m[a] - g.positions_m[b]
     aside_m = float(np.hypot(offset[0], offset[1]))
-    gap_m = float(offset[2] - g.half_heights_m[a] - g.half_heights_m[b])
+    over_m = float(offset[2] - g.half_heights_m[a] - g.half_heights_m[b])
     reach_m = 0.5 * max(0.3, float(g.radii_m[b]))
-    numbers = {'aside_1_5m': aside_m / 1.5, 'gap_m': gap_m}
-    if aside_m < reach_m and gap_m > -0.08:
+    numbers = {'aside_1_5m': aside_m / 1.5, 'gap_m': over_m}
+    if aside_m < reach_m and over_m > -0.08:
         return Relation('yes', numbers)
     if aside_m > 2 * reach_m + 0.15 and offset[2] > 0.1:
         return Relation('no', numbers)
@@ -158,12 +178,13 @@ def directly_above(g: SceneGeometry, a: int, b: int) -> Relation:
 
 def next_to(g: SceneGeometry, a: int, b: int) -> Relation:
     """Whether two objects stand side by side (``yes`` or ``no``)."""
-    offset = g.positions_m[a] - g.positions_m[b]
-    gap_m = float(np.hypot(offset[0], offset[1]) - g.radii_m[a] - g.radii_m[b])
-    numbers = {'gap_m': gap_m}
-    if -0.3 < gap_m < BESIDE_GAP_M and abs(float(offset[2])) < BESIDE_HEIGHT_M:
+    between_m = gap_m(g.footprints[a], g.footprints[b])
+    level_m = abs(float(g.positions_m[a, 2] - g.positions_m[b, 2]))
+    scale = max(1.0, float(min(g.radii_m[a], g.radii_m[b])) / LARGE_RADIUS_M)
+    numbers = {'gap_m': between_m}
+    if -BESIDE_OVERLAP_M < between_m < BESIDE_GAP_M * scale and level_m < BESIDE_HEIGHT_M * scale:
         return Relation('yes', numbers)
-    return Relation('no' if gap_m > APART_GAP_M else AMBIGUOUS, numbers)
+    return Relation('no' if between_m > APART_GAP_M * scale else AMBIGUOUS, numbers)
 
 
 def _front_of(g: SceneGeometry, a: int) -> tuple[float, float]:
@@ -254,9 +275,12 @@ def _meeting(g: SceneGeometry, a: int, b: int, velocity: Array) -> Relation:
     _front_of(g, a)
     apart_m = (g.positions_m[b] - g.positions_m[a])[:2]
     rate = float(velocity @ velocity)
-    way_m = max(0.0, -float(apart_m @ velocity) / rate) if rate > 1e-6 else 0.0
+    moves = rate > 1e-6
+    way_m = max(0.0, -float(apart_m @ velocity) / rate) if moves else 0.0
     miss_m = float(np.hypot(*(apart_m + way_m * velocity)))
-    reach_m = float(g.radii_m[a] + g.radii_m[b])
+    across = np.array([-velocity[1], velocity[0]]) if moves else apart_m
+    across = across / max(float(np.hypot(*across)), 1e-9)
+    reach_m = max(0.1, sum(g.footprints[i].half_width_m(across) for i in (a, b)))
     numbers = {'log_miss': math.log((miss_m + 0.1) / reach_m), 'way_3m': min(way_m, HORIZON_M) / 3}
     level_m = abs(float(g.positions_m[a, 2] - g.positions_m[b, 2]))
     if level_m > float(g.half_heights_m[a] + g.half_heights_m[b]) or way_m > HORIZON_M:
@@ -301,7 +325,7 @@ def closer_to(g: SceneGeometry, a: int, b: int, c: int) -> Relation:
     to_a, to_b = (float(np.linalg.norm(g.positions_m[i] - g.positions_m[c])) for i in (a, b))
     clear = abs(to_a - to_b) >= max(CLOSER_MARGIN_M, CLOSER_MARGIN_SHARE * min(to_a, to_b))
     label = ('a' if to_a < to_b else 'b') if clear else AMBIGUOUS
-    ratio = 1.5 * math.log(to_b / to_a)
+    ratio = 1.5 * math.log(max(to_b, LEAST_M) / max(to_a, LEAST_M))
     return Relation(
         label, {'log_ratio_1_5': ratio, 'a_less_1_5m': to_a - 1.5, 'b_less_1_5m': to_b - 1.5}
     )

@@ -160,14 +160,21 @@ def judged_answers(
     """Ask a session questions about one frame and judge what it answers."""
     queries = [Query(record.question, record.options) for record in records]
     outcomes = answers(session, encoded, queries)
-    return [_judged(record, outcome) for record, outcome in zip(records, outcomes, strict=True)]
+    camera = encoded.frame.camera
+    height_share = camera.height_px / camera.width_px
+    return [
+        _judged(record, outcome, height_share)
+        for record, outcome in zip(records, outcomes, strict=True)
+    ]
 
 
-def _judged(record: QuestionRecord, answer: Answer | SpatialLLMError) -> Judged:
+def _judged(
+    record: QuestionRecord, answer: Answer | SpatialLLMError, height_share: float
+) -> Judged:
     """Judge an answer; words that are no answer are wrong ones."""
     if isinstance(answer, SpatialLLMError):
         return Judged(record, f'({answer})', is_right=False, confidence=0.0, error=math.inf)
-    return judge(record, answer)
+    return judge(record, answer, height_share)
 
 
 def _over_worlds(

@@ -36,6 +36,8 @@ DISTANCE_TOLERANCE = 0.10
 HEADING_TOLERANCE_DEG = 20.0
 CENTRE_TOLERANCE = 0.05
 """A located centre is right within this share of the image width."""
+WORLD_HEIGHT_SHARE = 0.75
+"""Of the images of simulated worlds, where nothing else is said: a share of their width."""
 ABSENT_WORDS = 'there is no'
 
 
@@ -45,6 +47,7 @@ class Judged:
 
     Attributes:
         error: of a metric or pose answer: relative, in degrees, or as a share of the width.
+        height_share: height of the image that the model sees, as a share of its width.
     """
 
     record: QuestionRecord
@@ -52,6 +55,7 @@ class Judged:
     is_right: bool
     confidence: float
     error: float | None = None
+    height_share: float = WORLD_HEIGHT_SHARE
 
 
 @dataclass(frozen=True)
@@ -69,44 +73,57 @@ class TypeScore:
         return wilson(self.accuracy, self.n)
 
 
-def judge(record: QuestionRecord, answer: Answer) -> Judged:
+def judge(
+    record: QuestionRecord, answer: Answer, height_share: float = WORLD_HEIGHT_SHARE
+) -> Judged:
     """Compare an answer with the truth.
 
     Closed answers must be the right option, metric ones within a tolerance; a question about an
     absent object is right if the answer says so.
+
+    Args:
+        record: the question.
+        answer: what was said.
+        height_share: height of the image that the model sees, as a share of its width.
     """
-    text, confidence = answer.text.lower(), answer.confidence
+    text = answer.text.lower()
+    is_right, error = _verdict(record, answer, text, height_share)
+    return Judged(record, text, is_right, answer.confidence, error, height_share)
+
+
+def _verdict(
+    record: QuestionRecord, answer: Answer, text: str, height_share: float
+) -> tuple[bool, float | None]:
+    """Return whether an answer is right, and how far it is off where that can be said."""
     if is_about_absent(record):
-        return Judged(record, text, text.startswith(ABSENT_WORDS), confidence)
+        return text.startswith(ABSENT_WORDS), None
     if record.options:
         index = answer.choice
-        is_right = index is not None and record.options[index] == record.answer
-        return Judged(record, text, is_right, confidence)
+        return index is not None and record.options[index] == record.answer, None
     by_metric = _JUDGES.get(QUESTION_TYPES[record.type].metric)
     if by_metric is not None:
-        return by_metric(record, text, confidence)
-    return Judged(record, text, text == record.answer, confidence)
+        return by_metric(text, record.answer, height_share)
+    return text == record.answer, None
 
 
-def _judge_length(record: QuestionRecord, text: str, confidence: float) -> Judged:
-    true_m, said_m = _number(record.answer, METRES), _number(text, METRES)
+def _judge_length(said: str, truth: str, _: float) -> tuple[bool, float]:
+    true_m, said_m = _number(truth, METRES), _number(said, METRES)
     miss_m = abs(said_m - true_m)
-    error = miss_m / max(true_m, 0.1)
     is_right = miss_m <= max(0.1, DISTANCE_TOLERANCE * true_m) + 1e-9
-    return Judged(record, text, is_right, confidence, error)
+    return is_right, miss_m / max(true_m, 0.1)
 
 
-def _judge_heading(record: QuestionRecord, text: str, confidence: float) -> Judged:
-    turn = _number(text, DEGREES) - _number(record.answer, DEGREES)
+def _judge_heading(said: str, truth: str, _: float) -> tuple[bool, float]:
+    turn = _number(said, DEGREES) - _number(truth, DEGREES)
     error = abs((turn + 180) % 360 - 180) if math.isfinite(turn) else math.inf
-    return Judged(record, text, error <= HEADING_TOLERANCE_DEG, confidence, error)
+    return error <= HEADING_TOLERANCE_DEG, error
 
 
-def _judge_place(record: QuestionRecord, text: str, confidence: float) -> Judged:
-    """Compare columns and rows; a row is as many pixels as a column in a 4:3 image times 3/4."""
-    said, true = _place(text), _place(record.answer)
-    error = math.hypot(said[0] - true[0], (said[1] - true[1]) * 0.75) / 100
-    return Judged(record, text, error <= CENTRE_TOLERANCE, confidence, error)
+def _judge_place(said: str, truth: str, height_share: float) -> tuple[bool, float]:
+    """Compare columns and rows, which are percents of the width and of the height."""
+    (column, row), (true_column, true_row) = _place(said), _place(truth)
+    error = math.hypot(column - true_column, (row - true_row) * height_share) / 100
+    return error <= CENTRE_TOLERANCE, error
 
 
 _JUDGES = {
@@ -153,14 +170,14 @@ def type_scores(judged: Iterable[Judged], blind: Iterable[Judged]) -> dict[str, 
         name: TypeScore(
             accuracy=_share_right(items),
             blind=_share_right(unseen[name]),
-            majority=majority([item.record for item in items]),
+            majority=majority([item.record for item in items], items[0].height_share),
             n=len(items),
         )
         for name, items in sorted(seen.items())
     }
 
 
-def majority(records: list[QuestionRecord]) -> float:
+def majority(records: list[QuestionRecord], height_share: float = WORLD_HEIGHT_SHARE) -> float:
     """Return what always giving the same answer scores, the best of those that are ever right.
 
     Where options name objects, the answer is the position of the option; of lengths, angles and
@@ -168,6 +185,7 @@ def majority(records: list[QuestionRecord]) -> float:
 
     Args:
         records: of one ``scored_type``.
+        height_share: height of the images, as a share of their width.
     """
     if is_about_absent(records[0]):
         return 1.0
@@ -176,7 +194,8 @@ def majority(records: list[QuestionRecord]) -> float:
     if by_metric is None:
         return labels.most_common(1)[0][1] / len(records)
     return max(
-        sum(by_metric(record, text, 1.0).is_right for record in records) for text in labels
+        sum(by_metric(text, record.answer, height_share)[0] for record in records)
+        for text in labels
     ) / len(records)
 
 

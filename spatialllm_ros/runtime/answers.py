@@ -113,10 +113,14 @@ def parse_answer(text: str) -> ParsedAnswer:
     return ParsedAnswer(AnswerKind.TEXT)
 
 
+def parse_length(length_m: float) -> ParsedAnswer:
+    """Return the meaning of an answer that is a length, as finely as it is known."""
+    return ParsedAnswer(AnswerKind.NUMBER, number=length_m, unit=METRES, is_metric=True)
+
+
 def _number(text: str) -> ParsedAnswer | None:
     if match := _LENGTH.fullmatch(text):
-        number = float(match[1])
-        return ParsedAnswer(AnswerKind.NUMBER, number=number, unit=METRES, is_metric=True)
+        return parse_length(float(match[1]))
     if (match := _ANGLE.fullmatch(text)) and int(match[1]) < 360:
         return ParsedAnswer(AnswerKind.NUMBER, number=float(match[1]), unit=DEGREES)
     if match := _COUNT.fullmatch(text):

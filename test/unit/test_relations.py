@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import permutations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -79,7 +80,8 @@ def random_world(seed) -> tuple[list[Thing], Viewer]:
         at = rng.uniform([1, -1.5, 0.1], [4, 1.5, 1.2])
         if things and rng.random() < 0.5:
             at = np.array(things[0].at) + rng.normal(0, [0.25, 0.25, 0.5])
-        things.append(Thing(as_vec3(at), yaw, as_vec3(rng.uniform(0.2, 1, 3))))
+        size = rng.uniform(0.2, [rng.choice([1, 4]), 1, 1])
+        things.append(Thing(as_vec3(at), yaw, as_vec3(size)))
     viewer = Viewer(
         as_vec3(rng.uniform([-1, -1, 0.5], [0, 1, 2])), *rng.uniform(-180, 180, 1),
         *rng.uniform(-40, 60, 1), *rng.uniform(-90, 90, 1),
@@ -132,11 +134,24 @@ def directly_above(a, b) -> str:
     return 'no' if far else AMBIGUOUS
 
 
+def corners(thing) -> np.ndarray:
+    """Return where the corners (4, 2) of its footprint are in the world."""
+    length, width, _ = thing.size
+    own = [(x * length / 2, y * width / 2, 0) for x, y in ((1, 1), (1, -1), (-1, -1), (-1, 1))]
+    return (np.array(own) @ about(2, thing.yaw_deg).T + thing.at)[:, :2]
+
+
+def between_m(a, b) -> float:
+    """Return the gap between footprints: how far all ways from one to the other are from none."""
+    ways = (corners(b)[:, None] - corners(a)[None]).reshape(-1, 1, 2)
+    return -cv2.pointPolygonTest(cv2.convexHull(ways.astype(np.float32)), (0, 0), True)
+
+
 def next_to(a, b) -> str:
-    between = flat_m(a, b) - reach_m(a) - reach_m(b)
-    if between > 0.75:
+    scale = max(1, min(reach_m(a), reach_m(b)))
+    if between_m(a, b) > 0.75 * scale:
         return 'no'
-    beside = -0.3 < between < 0.3 and abs(a.at[2] - b.at[2]) < 0.45
+    beside = -0.3 < between_m(a, b) < 0.3 * scale and abs(a.at[2] - b.at[2]) < 0.45 * scale
     return 'yes' if beside else AMBIGUOUS
 
 
@@ -221,9 +236,17 @@ def closest(a, b, b_moves) -> tuple[float, float]:
     return low, apart(low)
 
 
+def lane_m(a, b, b_moves) -> float:
+    """Return half the width that a and b take together, as seen by one of them on its way."""
+    motion = np.subtract(driven(b, b_moves).at, b.at) - np.subtract(driven(a, 1).at, a.at)
+    x, y = motion[:2] if np.hypot(*motion[:2]) > 1e-3 else (b.at[1] - a.at[1], a.at[0] - b.at[0])
+    sideways = np.array([y, -x]) / math.hypot(x, y)
+    return sum(np.ptp(corners(thing) @ sideways) for thing in (a, b)) / 2
+
+
 def meeting(a, b, b_moves) -> str:
     way_m, gap_m = closest(a, b, b_moves)
-    reach = reach_m(a) + reach_m(b)
+    reach = lane_m(a, b, b_moves)
     if abs(a.at[2] - b.at[2]) > (a.size[2] + b.size[2]) / 2 or way_m > 6:
         return AMBIGUOUS
     if gap_m < 0.6 * reach and way_m > 1e-9:

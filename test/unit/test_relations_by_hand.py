@@ -1,7 +1,7 @@
 """Relations of a few objects before a level camera, worked out by hand."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -22,6 +22,10 @@ class Thing:
 
     at: tuple[float, float, float]
     yaw_deg: float = 0.0
+    size: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+
+CAR = Thing((9, 0, 0.7), size=(4.2, 1.8, 1.4))
 
 
 def geometry_of(things):
@@ -32,7 +36,7 @@ def geometry_of(things):
         axes = np.array([[-s, -c, 0], [0, 0, -1], [c, -s, 0]])  # front, left, up as columns
         objects.append(
             SceneObject(
-                'car', 'red', '', '', as_vec3([-left, HEIGHT_M - up, ahead]), (0.5, 0.5, 0.5),
+                'car', 'red', '', '', as_vec3([-left, HEIGHT_M - up, ahead]), thing.size,
                 as_mat3(axes), True, 1.0, (0, 0, 9, 9), 'floor',
             )
         )  # fmt: skip
@@ -57,6 +61,14 @@ def geometry_of(things):
         ('next_to', Thing((3, 0, 0.5)), Thing((3, 0.81, 0.5)), AMBIGUOUS),
         ('next_to', Thing((3, 0, 0.5)), Thing((3, 1.26, 0.5)), 'no'),
         ('next_to', Thing((3, 0, 0.5)), Thing((3, 0.7, 0.96)), AMBIGUOUS),
+        ('next_to', CAR, replace(CAR, at=(9, 2.4, 0.7)), 'yes'),  # 0.6 m between their doors
+        ('next_to', CAR, replace(CAR, at=(9, 2.6, 0.7)), AMBIGUOUS),
+        ('next_to', CAR, replace(CAR, at=(9, 3.5, 0.7)), 'no'),
+        ('next_to', CAR, replace(CAR, at=(9, 5.0, 0.7), yaw_deg=90), 'no'),
+        ('next_to', CAR, replace(CAR, at=(13.7, 0, 0.7)), 'yes'),  # 0.5 m between the bumpers
+        ('next_to', CAR, Thing((9, 1.4, 0.8)), 'yes'),  # somebody 0.25 m from the door
+        ('next_to', CAR, Thing((9, 2.0, 0.8)), 'no'),
+        ('next_to', CAR, Thing((9, 0, 0.8)), AMBIGUOUS),  # somebody inside
         ('in_front_of', Thing((3, 0, 0.5)), Thing((4, 0, 0.5)), 'front'),
         ('in_front_of', Thing((3, 0, 0.5)), Thing((3.1, 1, 0.5)), AMBIGUOUS),
         ('in_front_of', Thing((3, 0, 0.5)), Thing((3.3, 0, 0.5)), AMBIGUOUS),
@@ -80,6 +92,9 @@ def geometry_of(things):
         ('in_the_way', Thing((3, 0, 0.5), 180), Thing((6, 0.25, 0.5)), 'no'),
         ('in_the_way', Thing((3, 0, 0.5)), Thing((6, 0.25, 1.1)), AMBIGUOUS),
         ('in_the_way', Thing((3, 0, 0.5)), Thing((9.1, 0, 0.5)), AMBIGUOUS),
+        ('in_the_way', CAR, replace(CAR, at=(14, 1.0, 0.7)), 'yes'),
+        ('in_the_way', CAR, replace(CAR, at=(14, 2.0, 0.7)), AMBIGUOUS),
+        ('in_the_way', CAR, replace(CAR, at=(14, 2.8, 0.7)), 'no'),  # in the other lane
         ('collision', Thing((3, 0, 0.5)), Thing((6, 0, 0.5), 180), 'yes'),
         ('collision', Thing((3, 0, 0.5)), Thing((5, -2, 0.5), 90), 'yes'),
         ('collision', Thing((3, 0, 0.5)), Thing((5, -4, 0.5), 90), 'no'),
@@ -128,3 +143,10 @@ def test_the_numbers_behind_the_labels_by_hand():
     assert relations.camera_moves(g, 0, 2).numbers == pytest.approx(
         {'front_cosine': 0, 'left_cosine': 1}
     )
+
+
+def test_of_two_things_one_may_stand_where_the_third_does():
+    g = geometry_of([Thing((3, 0, 0.5)), Thing((3, 1, 0.5)), Thing((3, 0, 0.5))])
+    found = relations.closer_to(g, 0, 1, 2)
+    assert found.label == 'a'
+    assert found.numbers['log_ratio_1_5'] == pytest.approx(1.5 * math.log(1 / 0.05))

@@ -101,6 +101,18 @@ def test_places_are_compared_in_parts_of_the_width(text, is_right, error):
     assert found.error == pytest.approx(error)
 
 
+def test_of_a_square_image_a_row_counts_as_much_as_a_column():
+    below, aside = 'column 50 row 46 distance 2.0 m', 'column 56 row 40 distance 2.0 m'
+    record = asked('locate', 'column 50 row 40 distance 2.0 m')
+    assert judge(record, said(below)).is_right  # in a 4:3 image
+    for text in (below, aside):
+        found = judge(record, said(text), height_share=1.0)
+        assert (found.is_right, found.error) == (False, pytest.approx(0.06))
+    tall = [asked('locate', f'column 50 row {row} distance 2.0 m') for row in (40, 46)]
+    assert majority(tall) == 1
+    assert majority(tall, height_share=1.0) == 0.5
+
+
 @pytest.mark.parametrize(('text', 'is_right'), [('2', True), ('1', False), ('two', False)])
 def test_other_answers_must_be_the_very_words(text, is_right):
     assert judge(asked('count', '2'), said(text)).is_right is is_right

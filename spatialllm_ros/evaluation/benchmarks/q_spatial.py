@@ -23,15 +23,8 @@ from spatialllm_ros.evaluation.benchmarks.items import (
     readable,
 )
 from spatialllm_ros.evaluation.circular import Variant
+from spatialllm_ros.runtime.lengths import METRES_PER_UNIT
 from spatialllm_ros.schema import Query
-
-METRES_PER_UNIT = {
-    **dict.fromkeys(('meters', 'meter', 'm', 'metre', 'metres'), 1.0),
-    **dict.fromkeys(('centimeters', 'centimeter', 'cm'), 0.01),
-    **dict.fromkeys(('feet', 'foot', 'ft'), 0.3048),
-    **dict.fromkeys(('inch', 'inches', 'in'), 0.0254),
-    'mm': 0.001,
-}
 
 
 def read_q_spatial(path: Path) -> Items:

@@ -28,8 +28,9 @@ from spatialllm_ros.errors import (
     SpatialLLMError,
 )
 from spatialllm_ros.runtime.answering import Outcome, Request, Said, as_answer, parse_choice
-from spatialllm_ros.runtime.answers import check_metric, parse_answer
+from spatialllm_ros.runtime.answers import check_metric, parse_answer, parse_length
 from spatialllm_ros.runtime.engines.remote_server import Completion, RemoteServer, Word
+from spatialllm_ros.runtime.lengths import read_length_m
 from spatialllm_ros.runtime.preprocess import check_pixels
 from spatialllm_ros.runtime.session_base import EncodedFrame, Session
 from spatialllm_ros.schema import Answer, Frame, Query, Timing
@@ -40,8 +41,8 @@ MAX_CHARACTERS = 4000
 QUESTIONS_AT_ONCE = 8
 POLL_S = 0.05
 CHOICE_TOKENS, ANSWER_TOKENS = 16, 64
-_LENGTH = re.compile(r'\b(\d{1,2}(?:\.\d+)?) ?(?:m|metres?|meters?)\b', re.ASCII)
-"""However many decimals a model takes, and however it writes metres."""
+_METRES = re.compile(r'\b(\d{1,2}(?:\.\d+)?) ?(?:m|metres?|meters?)\b', re.ASCII)
+"""Within other words, however many decimals a model takes, and however it writes metres."""
 
 INSTRUCTION = """\
 You answer questions about the space that a camera image shows. Write the answer alone, all lower \
@@ -260,5 +261,7 @@ def _written(completion: Completion) -> Said:
         )
     logs = [word.log_probability for word in completion.words]
     confidence = math.exp(math.fsum(logs)) if logs else math.nan
-    text = _LENGTH.sub(lambda found: f'{float(found[1]):.1f} m', text)
+    if (length_m := read_length_m(text)) is not None:
+        return Said(f'{length_m:.1f} m', parse_length(length_m), confidence)
+    text = _METRES.sub(lambda found: f'{float(found[1]):.1f} m', text)
     return Said(text, parse_answer(text), confidence)

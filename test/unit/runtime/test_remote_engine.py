@@ -283,13 +283,24 @@ def test_a_trickle_does_not_hold_a_question_forever(serve):
 
 
 @pytest.mark.parametrize(('text', 'number'), [
-    ('4 m', 4.0), ('3.27 metres.', 3.3), ('12 Meters', 12.0), ('0.5m', 0.5), ('1 metre', 1.0),
+    ('4 m', 4.0), ('3.27 metres.', 3.27), ('12 Meters', 12.0), ('0.5m', 0.5), ('1 metre', 1.0),
+    ('0.04 m', 0.04), ('30 cm', 0.3), ('About 10 inches', 0.254), ('3 feet', 0.9144),
+    ('120 m', 120.0), ('450mm', 0.45),
 ])  # fmt: skip
 def test_lengths_are_read_however_they_are_written(serve, text, number):
     _, session = serve(says(text))
     answer = session.answer(session.encode(a_frame()), OPEN)
     assert (answer.kind, answer.unit) == (AnswerKind.NUMBER, 'm')
     assert answer.number == pytest.approx(number)
+    assert answer.text == f'{number:.1f} m'
+
+
+def test_only_metres_are_read_within_other_words(serve):
+    _, session = serve(says('Column 42 row 61 distance 3.27 metres'))
+    assert session.answer(session.encode(a_frame()), OPEN).pose is not None
+    _, session = serve(says('there are 2 in the picture'))
+    with pytest.raises(AnswerParseError, match='there are 2 in the picture'):
+        session.answer(session.encode(a_frame()), OPEN)
 
 
 def test_no_server_is_an_engine_error():
