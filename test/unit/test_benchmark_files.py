@@ -73,6 +73,18 @@ def test_a_letter_becomes_the_text_of_its_option(tmp_path):
     assert (item.type, item.image, item.row) == ('height_higher', JPEG, 'row 1 (VIN6MS3J)')
 
 
+def test_a_row_may_point_at_the_image_of_another_by_its_index(tmp_path):
+    other = base64.b64encode(cv2.imencode('.png', np.zeros((9, 9, 3), np.uint8))[1])
+    images = {'10': '1000', '0': GOOD['image'], '11': '0', '1000': other}
+    rows = [
+        {**GOOD, 'index': index, 'qid': f'{number:08d}', 'image': image}
+        for number, (index, image) in enumerate(images.items())
+    ]
+    items = BENCHMARKS['3dsrbench'].read(table(tmp_path / 't.tsv', rows))
+    black = base64.b64decode(other)
+    assert [item.image for item in items] == [black, JPEG, JPEG, black]
+
+
 BAD = [
     ({'qid': 'VIN6MS3J-flip-x'}, 'qid like'),
     ({'category': 'height_lower'}, 'category of 3DSRBench'),
@@ -83,6 +95,7 @@ BAD = [
     ({'B': 'Yes'}, 'two or more different options'),
     ({'question': ' '}, 'a question in UTF-8'),
     ({'image': 'no base64!'}, 'image in base64'),
+    ({'image': '4711'}, 'index of a row that has one'),
     ({'image': ''}, 'JPEG or PNG'),
     ({'image': base64.b64encode(JPEG[:-40])}, 'JPEG or PNG'),
     ({'qid': 'VIN6MS3J'}, 'found it again'),
@@ -108,7 +121,7 @@ def test_bad_rows_are_named_and_the_rest_is_scored(tmp_path):
         assert reason in own[0].why
     text = report.text()
     assert f'{len(BAD)} rows skipped' in text
-    assert 'and 2 more' in text
+    assert 'and 3 more' in text
 
 
 def test_a_download_cut_short_costs_one_row(tmp_path):

@@ -1,9 +1,10 @@
 """Tables of multiple-choice questions as VLMEvalKit lays them out.
 
 Tab-separated, a header, one row per question: ``index``, ``question``, the options in ``A``,
-``B``, ..., the letter of the true one in ``answer``, and the image in base64 in ``image``.
-Source: ``ImageMCQDataset`` of https://github.com/open-compass/VLMEvalKit,
-vlmeval/dataset/image_mcq.py.
+``B``, ..., the letter of the true one in ``answer``, and in ``image`` the image in base64, or the
+``index`` of a row whose image this one shares.
+Source: ``ImageMCQDataset`` and ``ImageBaseDataset`` of https://github.com/open-compass/VLMEvalKit,
+vlmeval/dataset/image_mcq.py and image_base.py.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from spatialllm_ros.schema import Query
 
 MAX_FIELD_CHARACTERS = 64 * 1024 * 1024
 COLUMNS = ('question', 'A', 'B', 'answer', 'image')
+SHARED_CHARACTERS = 64
+"""An image in at most so many characters is the index of another row."""
 MISSING = frozenset(('', 'nan'))
 """What pandas writes where there is nothing."""
 
@@ -39,18 +42,40 @@ def table_rows(path: Path, name_column: str, *columns: str) -> Iterator[tuple[st
     Raises:
         ConfigError: there is no such file, or a column is missing.
     """
+    needed = {*COLUMNS, name_column, *columns}
+    images = _shared_images(path, needed)
+    for number, row in enumerate(_rows(path, needed), start=1):
+        image = images.get(row['image'], row['image'])
+        yield f'row {number} ({row[name_column]})', {**row, 'image': image}
+
+
+def _shared_images(path: Path, needed: set[str]) -> Mapping[str, str]:
+    """Return the images that other rows point at, by the index of the row that has each."""
+    wanted = {row['image'] for row in _rows(path, needed) if _points_at_another(row['image'])}
+    if not wanted:
+        return {}
+    return {
+        row['index']: row['image'] for row in _rows(path, needed)
+        if row.get('index') in wanted and not _points_at_another(row['image'])
+    }  # fmt: skip
+
+
+def _points_at_another(image: str) -> bool:
+    return 0 < len(image) <= SHARED_CHARACTERS
+
+
+def _rows(path: Path, needed: set[str]) -> Iterator[TableRow]:
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
     try:
         with path.open(encoding='utf-8', errors='replace', newline='') as file:
             reader = csv.DictReader(file, dialect='excel-tab', restval='')
-            missing = {*COLUMNS, name_column, *columns} - set(reader.fieldnames or ())
+            missing = needed - set(reader.fieldnames or ())
             if missing:
                 raise ConfigError(
                     f'{path}: expected a tab-separated table with the columns '
                     f'{", ".join(sorted(missing))}, found none of these; download it again'
                 )
-            for number, row in enumerate(reader, start=1):
-                yield f'row {number} ({row[name_column]})', row
+            yield from reader
     except (OSError, csv.Error) as error:
         raise ConfigError(f'{path}: expected a readable table, found: {error}') from error
 
@@ -84,6 +109,10 @@ def _options(row: TableRow) -> tuple[str, ...]:
 
 
 def _image(text: str) -> bytes:
+    if _points_at_another(text):
+        raise ConfigError(
+            f'expected an image in base64, or the index of a row that has one, found {text!r}'
+        )
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
