@@ -45,21 +45,23 @@ def main() -> None:
         '--threads', type=int, default=0, help='of each process (default: its share of the cores)'
     )
     args = parser.parse_args()
+    if args.pictures is not None and args.pictures.suffix != '.png':
+        parser.error(f'expected --pictures to be a PNG, found {args.pictures}')
     try:
         worlds = HeldOutWorlds(args.seed, args.worlds, args.style, args.processes, args.threads)
         with as_bundle(args.model) as bundle:
             seen, unseen = ask_held_out(bundle, worlds)
             trials = ask_held_out_variants(bundle, worlds) if args.circular else []
-            if args.pictures is not None:
-                image = load_bundle(bundle).manifest.image
-                size_px = (image.width_px, image.height_px)
-                write_pictures(args.pictures, seen, size_px, STYLES[args.style])
+            image = load_bundle(bundle).manifest.image
+        report = make_report(str(args.model), worlds, seen, unseen, trials)
+        print(report.table())
+        if args.json is not None:
+            report.write(args.json)
+        if args.pictures is not None:
+            size_px = (image.width_px, image.height_px)
+            write_pictures(args.pictures, seen, size_px, STYLES[args.style])
     except SpatialLLMError as error:
         sys.exit(str(error))
-    report = make_report(str(args.model), worlds, seen, unseen, trials)
-    print(report.table())
-    if args.json is not None:
-        report.write(args.json)
 
 
 if __name__ == '__main__':

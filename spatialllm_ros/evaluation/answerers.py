@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from spatialllm_ros.errors import QuestionError, SpatialLLMError
+from spatialllm_ros.errors import AnswerParseError, QuestionError
 from spatialllm_ros.runtime.answering import Outcome, Request
 from spatialllm_ros.runtime.engines.remote_session import RemoteSession
 from spatialllm_ros.runtime.session import EncodedFrame, SpatialSession
@@ -49,11 +50,22 @@ def chosen_answers(
 def _chosen(
     session: SpatialSession, encoded: EncodedFrame, query: Query, outcome: Outcome
 ) -> Outcome:
-    if not query.options or isinstance(outcome, SpatialLLMError) or outcome.choice is not None:
+    has_none = isinstance(outcome, AnswerParseError) or (
+        isinstance(outcome, Answer) and outcome.choice is None
+    )
+    if not query.options or not has_none:
         return outcome
     (logs,) = session.option_logs(encoded, [query])
     choice = int(logs[: len(query.options)].argmax())
-    return replace(outcome, text=query.options[choice], choice=choice)
+    confidence = outcome.confidence if isinstance(outcome, Answer) else math.nan
+    return _option(encoded.frame, query, choice, confidence)
+
+
+def _option(frame: Frame, query: Query, choice: int, confidence: float) -> Answer:
+    return Answer(
+        query.options[choice], AnswerKind.CHOICE, confidence, frame.stamp_ns, frame.frame_id,
+        frame.camera_name, choice=choice,
+    )  # fmt: skip
 
 
 class BlindAnswerer(SessionAnswerer):
@@ -94,7 +106,4 @@ class RandomGuesser:
         if not query.options:
             return QuestionError('expected options to guess among, found none')
         choice = self._random.randrange(len(query.options))
-        return Answer(
-            query.options[choice], AnswerKind.CHOICE, 1 / len(query.options), frame.stamp_ns,
-            frame.frame_id, frame.camera_name, choice=choice,
-        )  # fmt: skip
+        return _option(frame, query, choice, 1 / len(query.options))

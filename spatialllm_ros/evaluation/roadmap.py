@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from spatialllm_ros.deploy.checkpoint import as_bundle
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.evaluation.held_out import HeldOutWorlds, ask_held_out
 from spatialllm_ros.evaluation.scoring import TWELVE, Judged, type_scores
 from spatialllm_ros.learning.pipeline import run_recipe
@@ -120,7 +121,7 @@ def row_recipe(base: Recipe, row: RoadmapRow, seed: int) -> Recipe:
 
 def _run_side_by_side(study: Study, row: RoadmapRow) -> list[RowScore]:
     """Run a row in new processes: compiled layers keep alive what they were compiled for."""
-    paths = {seed: _folder(study, row, seed) / 'score.json' for seed in study.seeds}
+    paths = {seed: _score_path(study, row, seed) for seed in study.seeds}
     if missing := [seed for seed, path in paths.items() if not path.exists()]:
         context = multiprocessing.get_context('spawn')
         with ProcessPoolExecutor(len(missing), context) as pool:
@@ -132,6 +133,12 @@ def _folder(study: Study, row: RoadmapRow, seed: int) -> Path:
     return study.folder / f'seed-{seed}' / f'row-{ROWS.index(row)}'
 
 
+def _score_path(study: Study, row: RoadmapRow, seed: int) -> Path:
+    """Return where a score is kept; one of other worlds is another score."""
+    first, count = study.worlds.first_seed, study.worlds.count
+    return _folder(study, row, seed) / f'score-of-{count}-from-{first}.json'
+
+
 def _run_row(study: Study, row: RoadmapRow, seed: int) -> None:
     """Train a row and write its score."""
     torch.set_num_threads(1)
@@ -141,7 +148,7 @@ def _run_row(study: Study, row: RoadmapRow, seed: int) -> None:
     with as_bundle(folder / 'model') as bundle:
         seen, unseen = ask_held_out(bundle, study.worlds, always_chooses=True)
     score = row_score(row.name, seed, seen, unseen)
-    (folder / 'score.json').write_text(json.dumps(asdict(score), indent=1) + '\n')
+    _score_path(study, row, seed).write_text(json.dumps(asdict(score), indent=1) + '\n')
 
 
 def _share_encoder(folder: Path, row: RoadmapRow) -> None:
@@ -156,8 +163,17 @@ def _share_encoder(folder: Path, row: RoadmapRow) -> None:
 
 
 def row_score(name: str, seed: int, seen: Sequence[Judged], unseen: Sequence[Judged]) -> RowScore:
-    """Return the means of a row's scores over types that are not about the flat image."""
+    """Return the means of a row's scores over types that are not about the flat image.
+
+    Raises:
+        ConfigError: one of the twelve types was never asked.
+    """
     types = type_scores(seen, unseen)
+    if unasked := [name for name in TWELVE if name not in types]:
+        raise ConfigError(
+            f'expected questions of all twelve types, found none of {unasked}: score each row on '
+            'more worlds'
+        )
     accuracy = {kind: score.accuracy for kind, score in types.items()}
     by_family: Mapping[Family, list[str]] = {
         family: [n for n in accuracy if n in QUESTION_TYPES and _is_closed(n, family)]

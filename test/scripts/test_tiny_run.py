@@ -160,6 +160,12 @@ def test_bundle_and_model_folder_score_alike(run, bundle, tmp_path, capsys):
     assert 'mean of the twelve' in capsys.readouterr().out
 
 
+def test_pictures_of_another_kind_are_refused_before_anything_is_asked(bundle, capsys):
+    with pytest.raises(SystemExit):
+        run_script('training/evaluate_checkpoint.py', bundle, '--pictures', 'page.bmp')
+    assert 'expected --pictures to be a PNG, found page.bmp' in capsys.readouterr().err
+
+
 def test_processes_do_not_change_the_answers(bundle):
     alone, together = (
         ask_held_out(bundle, HeldOutWorlds(900_000_010, 4, processes=processes, threads=1))

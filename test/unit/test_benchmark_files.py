@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from spatialllm_ros.errors import ConfigError, QuestionError
+from spatialllm_ros.errors import AnswerParseError, ConfigError, QuestionError
 from spatialllm_ros.evaluation.answerers import BlindAnswerer, SessionAnswerer
 from spatialllm_ros.evaluation.benchmarks.asking import ask_items
 from spatialllm_ros.evaluation.benchmarks.catalogue import BENCHMARKS
@@ -256,8 +256,9 @@ class AbsenceSayer:
         return EncodedFrame(frame, 0.0, None)
 
     def answer_batch(self, encoded, requests):
-        choices = [None, 0, None]
-        return [said(choice=choice) for choice in choices[: len(requests)]]
+        garbled = AnswerParseError('expected words, found "there is no 7"')
+        outcomes = [said(), said(choice=0), said(), garbled, garbled]
+        return outcomes[: len(requests)]
 
     def option_logs(self, encoded, queries):
         return [np.log([0.1, 0.2, 0.7]) for _ in queries]
@@ -265,9 +266,11 @@ class AbsenceSayer:
 
 def test_a_benchmark_takes_no_absence_for_an_answer():
     frame = Frame(np.zeros((4, 4, 3), np.uint8), CAMERA, 0, '', '')
-    queries = [Query('a?', ('mug', 'car')), Query('b?', ('mug', 'car')), Query('how far?')]
-    answers = SessionAnswerer(AbsenceSayer())(frame, queries)
-    assert [answer.choice for answer in answers] == [1, 0, None]
+    either, far = Query('a?', ('mug', 'car')), Query('how far?')
+    *answers, none = SessionAnswerer(AbsenceSayer())(frame, [either, either, far, either, far])
+    assert [answer.choice for answer in answers] == [1, 0, None, 1]
+    assert [answer.text for answer in answers] == ['car', '', '', 'car']
+    assert isinstance(none, AnswerParseError)
 
 
 def test_a_session_answers_with_the_image_and_without(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.evaluation import roadmap
 from spatialllm_ros.evaluation.held_out import HeldOutWorlds
 from spatialllm_ros.evaluation.roadmap import (
@@ -71,8 +72,17 @@ def test_rows_that_have_a_score_start_no_process(tmp_path, monkeypatch):
             scores.append(RowScore(row.name, seed, index / 8, 0.5, {'distance': 0.25}))
             folder = tmp_path / f'seed-{seed}' / f'row-{index}'
             folder.mkdir(parents=True)
-            (folder / 'score.json').write_text(json.dumps(asdict(scores[-1])))
-    assert run_study(Study(RECIPE, tmp_path, (3, 5), HeldOutWorlds())) == scores
+            text = json.dumps(asdict(scores[-1]))
+            (folder / f'score-of-40-from-{HeldOutWorlds.first_seed}.json').write_text(text)
+    assert run_study(Study(RECIPE, tmp_path, (3, 5), HeldOutWorlds(count=40))) == scores
+    with pytest.raises(TypeError, match='NoneType'):  # others were not scored yet
+        run_study(Study(RECIPE, tmp_path, (3, 5), HeldOutWorlds(count=41)))
+
+
+def test_worlds_that_lack_a_type_cannot_be_averaged():
+    seen = [judged(name, is_right=True) for name in TWELVE[1:]]
+    with pytest.raises(ConfigError, match=f"none of .'{TWELVE[0]}'.: score each row on more"):
+        row_score('+ 3D encoder', 1, seen, seen)
 
 
 def test_the_table_holds_means_spreads_and_steps():
