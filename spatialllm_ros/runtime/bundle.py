@@ -55,6 +55,8 @@ class SpecialTokens:
     Attributes:
         absent: begins the answer about a missing object.
         whole: each is an answer by itself, behind which only the end can come (``yes``).
+        spelled: whether words that fall apart into characters were learned, too; otherwise
+            questions with such words are refused.
     """
 
     pad: int
@@ -64,6 +66,7 @@ class SpecialTokens:
     answer: int
     absent: int
     whole: tuple[int, ...] = ()
+    spelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -272,7 +275,9 @@ def _record(kind: Any, plain: object, where: str) -> Any:
         raise BundleError(f'expected {missing} in {where}, found {sorted(values)}') from None
 
 
-_ACCEPTED: dict[Any, tuple[type, ...]] = {str: (str,), int: (int,), float: (float, int)}
+_ACCEPTED: dict[Any, tuple[type, ...]] = {
+    str: (str,), bool: (bool,), int: (int,), float: (float, int),
+}  # fmt: skip
 _RANGES: dict[Any, tuple[float, float]] = {int: (0, 2**53), float: (-1e9, 1e9)}
 
 
@@ -290,7 +295,7 @@ def _value(hint: Any, plain: object, where: str) -> Any:
         return tuple(_value(get_args(hint)[0], value, where) for value in plain)
     if hint is not Any and type(plain) not in _ACCEPTED[hint]:
         raise BundleError(f'expected {where} to be of type {hint.__name__}, found {plain!r}')
-    if isinstance(plain, int | float) and hint is not Any:
+    if isinstance(plain, int | float) and hint in _RANGES:
         low, high = _RANGES[hint]
         if not low <= plain < high:  # which is false of NaN, too
             raise BundleError(f'expected {where} from {low:g} to {high:g}, found {plain}')

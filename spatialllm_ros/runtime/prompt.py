@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from spatialllm_ros.errors import QuestionError
 from spatialllm_ros.runtime.bundle import Manifest
@@ -98,12 +99,24 @@ class PromptBuilder:
             raise QuestionError(f'expected a {what} in words, found nothing; write one')
         if not words.isprintable() or '\ufffd' in words:  # what undecodable bytes become
             raise QuestionError(f'expected a {what} in words, found unprintable characters')
+        self._check_words(words, what)
         ids = self._tokenizer.encode(words)
         if all(token == self._tokens.unknown for token in ids):
             raise QuestionError(
                 f'expected a {what} in words that the model knows, found {words[:40]!r}'
             )
         return ids
+
+    def _check_words(self, text: str, what: str) -> None:
+        """Refuse words that the model never learned: it would answer all the same, and surely."""
+        if self._tokens.spelled or not (strange := self._tokenizer.strange_words(text)):
+            return
+        word = strange[0].lower()
+        near = get_close_matches(word, sorted(self._tokenizer.whole_words), 1)
+        raise QuestionError(
+            f'expected a {what} in words that the model learned, found {word[:40]!r}'
+            + (f'; did you mean {near[0]!r}?' if near else '; ask in other words')
+        )
 
     def _check_options(self, options: Sequence[str], ids: Sequence[tuple[int, ...]]) -> None:
         limit = self._limits.options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,12 @@ KEPT_TEXTS = 1024
 
 
 class Tokenizer:
-    """A thin door to the ``tokenizers`` library; safe to use from several threads."""
+    """A thin door to the ``tokenizers`` library; safe to use from several threads.
+
+    Attributes:
+        whole_words: all words that there are, where any other falls apart into single characters;
+            empty where words have longer parts, so that no list of them can be given.
+    """
 
     def __init__(self, path: Path) -> None:
         """Read a ``tokenizer.json``.
@@ -30,7 +36,11 @@ class Tokenizer:
             raise BundleError(f'{path}: expected a tokenizer, found {error}; {REMEDY}') from error
         # What a caller writes is text, "<image>" and "</s>" too.
         self._tokenizer.encode_special_tokens = True
-        self._kept = lru_cache(KEPT_TEXTS)(self._ids)
+        self._kept = lru_cache(KEPT_TEXTS)(self._read)
+        self.whole_words = _whole_words(self._tokenizer)
+        self._unknown = self._tokenizer.token_to_id(
+            getattr(self._tokenizer.model, 'unk_token', '')
+        )
 
     @property
     def size(self) -> int:
@@ -39,11 +49,35 @@ class Tokenizer:
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the ids of a text, without special tokens."""
-        return self._kept(text)
+        return self._kept(text)[0]
+
+    def strange_words(self, text: str) -> tuple[str, ...]:
+        """Return the words of a text that are none of ``whole_words``, if there are such."""
+        return self._kept(text)[1]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, special tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
-    def _ids(self, text: str) -> tuple[int, ...]:
-        return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
+    def _read(self, text: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        """Return a text's ids and its strange words."""
+        read = self._tokenizer.encode(text, add_special_tokens=False)
+        if not self.whole_words:
+            return tuple(read.ids), ()
+        parts = Counter(read.word_ids)
+        ends = zip(read.word_ids, read.ids, strict=True)
+        unknown = {word for word, token in ends if token == self._unknown}
+        spans = [read.word_to_chars(word) for word in parts if parts[word] > 1 or word in unknown]
+        words = (text[start:end] for start, end in spans)
+        return tuple(read.ids), tuple(word for word in words if word.isalnum())
+
+
+def _whole_words(tokenizer: tokenizers.Tokenizer) -> frozenset[str]:
+    """Return the words of a WordPiece whose every continued part is one character."""
+    prefix = getattr(tokenizer.model, 'continuing_subword_prefix', None)
+    if prefix is None:
+        return frozenset()
+    vocabulary = tokenizer.get_vocab()
+    if any(len(word) > len(prefix) + 1 for word in vocabulary if word.startswith(prefix)):
+        return frozenset()
+    return frozenset(word for word in vocabulary if word.isalpha() and len(word) > 1)

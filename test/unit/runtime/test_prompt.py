@@ -2,12 +2,14 @@
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spatialllm_ros.errors import QuestionError
+from spatialllm_ros.questions.phrasings import PHRASINGS
 from spatialllm_ros.runtime.bundle import load_bundle
 from spatialllm_ros.runtime.prompt import Prompt, PromptBuilder
 from spatialllm_ros.runtime.tokenizer import Tokenizer
@@ -47,6 +49,33 @@ def test_a_question_ends_with_its_mark_and_options_with_theirs(make_builder, wor
 def test_a_word_among_unknown_ones_is_enough(make_builder, words):
     prompt = make_builder().build(Query('zebra car'))
     assert prompt.question == ids(words, '<unk> car <answer>')
+
+
+@pytest.fixture
+def shipped():
+    return load_bundle(Path(__file__).parents[3] / 'models' / 'nano')
+
+
+@pytest.mark.parametrize(('query', 'complaint'), [
+    (Query('is there a Giraffe in view?'), "question in words .* found 'giraffe'; ask in other"),
+    (Query('what color is the mug?'), "found 'color'; did you mean 'colour'"),
+    (Query('where is the café?'), "found 'café'"),
+    (Query('which is nearer?', ('the mug', 'the pallet')), "option in words .* found 'pallet'"),
+])  # fmt: skip
+def test_a_word_that_falls_apart_into_characters_was_never_learned(shipped, query, complaint):
+    tokenizer = Tokenizer(shipped.path('tokenizer'))
+    with pytest.raises(QuestionError, match=complaint):
+        PromptBuilder(shipped.manifest, tokenizer).build(query)
+    tokens = replace(shipped.manifest.tokens, spelled=True)
+    PromptBuilder(replace(shipped.manifest, tokens=tokens), tokenizer).build(query)
+
+
+def test_every_question_of_the_tables_is_in_words_that_the_shipped_model_learned(shipped):
+    builder = PromptBuilder(shipped.manifest, Tokenizer(shipped.path('tokenizer')))
+    for phrasings in PHRASINGS.values():
+        for wording in (*phrasings.train, *phrasings.evaluation):
+            for phrase in ('red Car', "large crate's side", '12 cones at 3.5 m'):
+                builder.build(Query(wording.format(a=phrase, b=phrase, c=phrase)))
 
 
 @pytest.mark.parametrize(('query', 'complaint'), [
