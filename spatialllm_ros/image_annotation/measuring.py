@@ -25,8 +25,7 @@ from spatialllm_ros.image_annotation.object_boxes import (
 from spatialllm_ros.image_annotation.orientation import MIN_AGREEMENT, ORIENTATION
 from spatialllm_ros.image_annotation.photos import Photo
 from spatialllm_ros.image_annotation.steps import Arrays, Found
-from spatialllm_ros.questions.referring import assign_phrases
-from spatialllm_ros.scenes.annotation import annotated_object
+from spatialllm_ros.scenes.annotation import annotated_object, singled_out
 from spatialllm_ros.scenes.import_report import ImportReport
 from spatialllm_ros.schema import CameraModel, Scene, SceneObject
 
@@ -65,7 +64,8 @@ def measured_scene(
     report.leave_out(NO_GROUND, int(ground is None))
     fronts = _azimuths(found.get(ORIENTATION, {}), len(masks), ground)
     objects: list[SceneObject] = []
-    for index, category in enumerate(found[DETECTION]['categories'].tolist()):
+    categories = found[DETECTION]['categories'].tolist()
+    for index, category in enumerate(categories):
         flaw = flaw_of(masks[index], points)
         if flaw is not None:
             report.leave_out(flaw)
@@ -77,7 +77,7 @@ def measured_scene(
         scene_id=scene_id(photo),
         image=str(photo.path),
         camera=_with_gravity(camera, ground),
-        objects=assign_phrases(objects),
+        objects=singled_out(objects, categories),
         source=SOURCE,
         licence=licence,
     )

@@ -1,8 +1,9 @@
-"""What the readers of annotated images share: checks of a record, rotations, boxes, resizing."""
+"""What the readers of annotated images share: checks, phrases, rotations, boxes, resizing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +57,21 @@ def annotated_object(
         visibility=visibility,
         box_xyxy_px=(left, top, right, bottom),
         support=support,
+    )
+
+
+def singled_out(objects: Iterable[SceneObject], nouns: Iterable[str]) -> tuple[SceneObject, ...]:
+    """Return the objects, each with its noun as its phrase where nothing else goes by that noun.
+
+    Args:
+        objects: those that are kept.
+        nouns: of all that is annotated in the image, whether it is kept or not: what is left out
+            is seen all the same.
+    """
+    counts = Counter(nouns)
+    return tuple(
+        replace(item, phrase=item.category if counts[item.category] == 1 else '')
+        for item in objects
     )
 
 
@@ -125,12 +141,31 @@ def image_size_px(path: Path) -> tuple[int, int]:
         return image.size
 
 
+def part_ahead(corners_optical: Array) -> Array:
+    """Return the corners (N, 3) of the part of a box that lies before the camera; N may be 0.
+
+    Args:
+        corners_optical: (8, 3) as ``geometry.box_corners`` orders them.
+    """
+    beyond = corners_optical[:, 2] - NEAREST_M
+    cuts = [
+        (corners_optical[a] * beyond[b] - corners_optical[b] * beyond[a]) / (beyond[b] - beyond[a])
+        for a in range(8)
+        for b in (a | bit for bit in (1, 2, 4) if not a & bit)
+        if beyond[a] * beyond[b] < 0
+    ]
+    points = np.array([*corners_optical[beyond >= 0], *cuts]).reshape(-1, 3)
+    points[:, 2] = np.maximum(points[:, 2], NEAREST_M)  # a cut may be rounded to before it
+    return points
+
+
 def clipped_box(camera: CameraModel, points_optical: Array) -> tuple[BoxPx, float] | None:
     """Return the image box around points and the share of it that the image holds.
 
-    None where the image holds nothing of it, or where a point is too near or behind the camera.
+    None where the image holds nothing of it, where there is no point, or where one is too near or
+    behind the camera.
     """
-    if points_optical[:, 2].min() < NEAREST_M:
+    if points_optical[:, 2].min(initial=np.inf) < NEAREST_M or len(points_optical) == 0:
         return None
     pixels = project(camera, points_optical)
     low, high = pixels.min(axis=0), pixels.max(axis=0)

@@ -1,7 +1,8 @@
 """What may be asked of annotated images: each source answers for some types of question only.
 
 Nobody annotated everything that is there, so no question about an absent object is kept, and
-existence and number are not asked. Nobody annotated colours, so phrases name none.
+existence and number are not asked. Nobody annotated colours, so phrases name none. An object is
+called by its phrase or not at all: what was left out of the scene may be in the image too.
 """
 
 from __future__ import annotations
@@ -81,12 +82,21 @@ def ask_annotated(
     types = [name for name in askable_types(scene) if not wanted or name in wanted]
     if not types:
         return []
-    floored = with_floor(scene)
+    floored = with_floor(_with_unnamed_hidden(scene))
     made: list[QuestionRecord] = []
     for _ in range(ROUNDS):
         drawn = generate(floored, rng, balancer, per_scene - len(made), types=types)
         made += [record for record in drawn if is_founded(record)]
     return made
+
+
+def _with_unnamed_hidden(scene: Scene) -> Scene:
+    """Return the scene with objects that have no phrase as hidden as those nothing is asked of.
+
+    Questions would call them by words that single them out among the objects of the scene.
+    """
+    objects = (item if item.phrase else replace(item, visibility=0.0) for item in scene.objects)
+    return replace(scene, objects=tuple(objects))
 
 
 def with_floor(scene: Scene) -> Scene:

@@ -16,8 +16,8 @@ length is a guess: cameras are marked uncalibrated, and only orientation is aske
 Gravity: the mean up of an image's objects, which stand upright in most photographs; an object
 tilted from it by more than 20 degrees is left out.
 
-Visibility: a share for each ``object_status``; bad ones are left out, and so are images in which
-objects of one category crowd (``dense_yes``), where no phrase singles one out.
+Visibility: a share for each ``object_status``; bad ones are left out, but another object of their
+category has no phrase. Images in which objects of one category crowd (``dense_yes``) are left out.
 
 Licence: CC BY-NC 4.0, and the terms of access of ImageNet for its images.
 
@@ -37,12 +37,12 @@ import numpy as np
 
 from spatialllm_ros.errors import SceneError
 from spatialllm_ros.geometry import as_vec3, pixel_rays, unit
-from spatialllm_ros.questions.referring import assign_phrases
 from spatialllm_ros.scenes.annotation import (
     Array,
     annotated_object,
     image_size_px,
     numbers,
+    singled_out,
 )
 from spatialllm_ros.scenes.import_report import ImportReport
 from spatialllm_ros.scenes.licences import licence_expression
@@ -137,10 +137,14 @@ def _scene(where: str, image: Path, records: list[Record], report: ImportReport)
         scene_id=f'imagenet3d-{image.parent.name}-{image.stem}',
         image=str(image),
         camera=replace(camera, up_optical=as_vec3(unit(_ups(upright).sum(axis=0)))),
-        objects=assign_phrases(upright),
+        objects=singled_out(upright, map(_noun, records)),
         source=SOURCE,
         licence=LICENCE,
     )
+
+
+def _noun(record: object) -> str:
+    return str(_field(record, 'class')).replace('_', ' ')
 
 
 def posed(record: Record, camera: CameraModel) -> SceneObject:
@@ -156,13 +160,12 @@ def posed(record: Record, camera: CameraModel) -> SceneObject:
     ray = pixel_rays(camera, [px, py])
     left, top, right, bottom = box = numbers(record['bbox'], 4)
     width, height = distance / camera.fx_px * np.array([right - left, bottom - top])
-    category = str(record['class'])
     return annotated_object(
-        category.replace('_', ' '),
+        _noun(record),
         distance * ray,
         (width, width, height),
         turn_to(ray) @ object_rotation(azimuth, elevation, theta),
-        has_front=category in FRONTED,
+        has_front=record['class'] in FRONTED,
         visibility=SHARE_SEEN[record['object_status']],
         box_xyxy_px=box,
         support='unknown',

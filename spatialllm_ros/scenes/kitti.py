@@ -35,13 +35,13 @@ import numpy as np
 
 from spatialllm_ros.errors import SceneError
 from spatialllm_ros.geometry import rotation_from_front
-from spatialllm_ros.questions.referring import assign_phrases
 from spatialllm_ros.scenes.annotation import (
     Array,
     annotated_object,
     camera_of_matrix,
     image_size_px,
     numbers,
+    singled_out,
 )
 from spatialllm_ros.scenes.import_report import ImportReport
 from spatialllm_ros.schema import CameraModel, Scene, SceneObject
@@ -80,15 +80,15 @@ def _frame(folder: Path, path: Path, report: ImportReport) -> Scene:
         (folder / 'calib' / path.name).read_text(encoding='utf-8'), image_size_px(image)
     )
     objects: list[SceneObject] = []
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), start=1):
-        kind = line.split(' ')[0]
+    lines = path.read_text(encoding='utf-8').splitlines()
+    kinds = [line.split(' ')[0] for line in lines]
+    for number, (kind, line) in enumerate(zip(kinds, lines, strict=True), start=1):
         if kind in NAMELESS:
             report.leave_out(kind)
             continue
         objects += report.reading(f'label_2/{path.name}:{number}', labelled, line, offset_m)
-    return Scene(
-        f'kitti-{path.stem}', str(image), camera, assign_phrases(objects), SOURCE, LICENCE
-    )
+    named = singled_out(objects, [NOUNS.get(kind, kind) for kind in kinds])
+    return Scene(f'kitti-{path.stem}', str(image), camera, named, SOURCE, LICENCE)
 
 
 def calibration(text: str, size_px: tuple[int, int]) -> tuple[CameraModel, Array]:

@@ -15,7 +15,9 @@ Gravity: the global z. The car's ego pose always has z = 0, so the camera's glob
 above the ground; roads are no planes, so heights above them are not asked.
 
 Visibility: the lower bound of the annotated class (0, 40, 60, 80 %), which counts all six cameras,
-times the share of the projected box that this image holds. None annotated counts as hidden.
+times the share of the projected box that this image holds. None annotated counts as hidden. A box
+that reaches behind the camera is left out; where its front part is in the image, an object of the
+same noun has no phrase.
 
 Licence: the nuScenes terms of use; free for non-commercial use.
 
@@ -37,14 +39,15 @@ import numpy as np
 
 from spatialllm_ros.errors import SceneError
 from spatialllm_ros.geometry import as_vec3, box_corners
-from spatialllm_ros.questions.referring import assign_phrases
 from spatialllm_ros.scenes.annotation import (
     Array,
     annotated_object,
     camera_of_matrix,
     clipped_box,
     numbers,
+    part_ahead,
     quaternion_rotation,
+    singled_out,
 )
 from spatialllm_ros.scenes.import_report import ImportReport
 from spatialllm_ros.schema import CameraModel, Scene, SceneObject
@@ -98,16 +101,24 @@ class Pose:
         offset = self.rotation @ other.translation_m
         return Pose(self.rotation @ other.rotation, self.translation_m + offset)
 
+    def inverse(self) -> Pose:
+        """Return the pose of the parent in this frame."""
+        return Pose(self.rotation.T, -self.rotation.T @ self.translation_m)
+
 
 @dataclass(frozen=True)
-class GlobalBox:
-    """An annotation in the global frame, before any camera has looked at it."""
+class Box:
+    """An annotation, in the global frame or in a camera's optical frame."""
 
     noun: str
     has_front: bool
     pose: Pose
     size_m: Array
     visibility: float
+
+    def corners(self) -> Array:
+        """Return the corners (8, 3) in the frame that the pose is in."""
+        return box_corners(self.pose.translation_m, self.size_m, self.pose.rotation)
 
 
 def read_nuscenes(folder: Path, report: ImportReport) -> Iterator[Scene]:
@@ -122,7 +133,7 @@ def read_nuscenes(folder: Path, report: ImportReport) -> Iterator[Scene]:
         where = f'sample_data {token}'
         for is_wanted in report.reading(where, _is_key_frame_of_camera, row, tables):
             if is_wanted:
-                yield from report.reading(where, _scene, row, tables, boxes, folder.parent)
+                yield from report.reading(where, _scene, row, tables, boxes, folder.parent, report)
 
 
 def pose_of(row: Row) -> Pose:
@@ -156,8 +167,8 @@ def _is_key_frame_of_camera(row: Row, tables: dict[str, Table]) -> bool:
     return bool(row['is_key_frame']) and is_camera
 
 
-def _boxes_by_sample(tables: dict[str, Table], report: ImportReport) -> dict[str, list[GlobalBox]]:
-    boxes: dict[str, list[GlobalBox]] = defaultdict(list)
+def _boxes_by_sample(tables: dict[str, Table], report: ImportReport) -> dict[str, list[Box]]:
+    boxes: dict[str, list[Box]] = defaultdict(list)
     for token, row in tables['sample_annotation'].items():
         where = f'sample_annotation {token}'
         for name in report.reading(where, _category, row, tables):
@@ -174,7 +185,7 @@ def _category(row: Row, tables: dict[str, Table]) -> str:
     return str(tables['category'][instance['category_token']]['name'])
 
 
-def _global_box(row: Row, name: str, tables: dict[str, Table]) -> GlobalBox:
+def _global_box(row: Row, name: str, tables: dict[str, Table]) -> Box:
     noun, has_front = NOUNS[name]
     width, length, height = numbers(row['size'], 3)
     visibility = 0.0
@@ -184,12 +195,13 @@ def _global_box(row: Row, name: str, tables: dict[str, Table]) -> GlobalBox:
     size_m = np.array([length, width, height])
     if size_m.min() <= 0:
         raise SceneError(f'expected a size above zero, found {row["size"]}')
-    return GlobalBox(noun, has_front, pose_of(row), size_m, visibility)
+    return Box(noun, has_front, pose_of(row), size_m, visibility)
 
 
 def _scene(
-    row: Row, tables: dict[str, Table], boxes: dict[str, list[GlobalBox]], root: Path
-) -> Scene:
+    row: Row, tables: dict[str, Table], boxes: dict[str, list[Box]], root: Path,
+    report: ImportReport,
+) -> Scene:  # fmt: skip
     calibrated = tables['calibrated_sensor'][row['calibrated_sensor_token']]
     pose = pose_of(tables['ego_pose'][row['ego_pose_token']]) @ pose_of(calibrated)
     camera = replace(
@@ -197,24 +209,36 @@ def _scene(
         up_optical=as_vec3(pose.rotation[2]),
         height_m=float(pose.translation_m[2]),
     )
-    seen = (_seen(box, pose, camera) for box in boxes.get(row['sample_token'], []))
-    objects = [item for item in seen if item is not None]
+    objects = _objects(boxes.get(row['sample_token'], []), pose, camera, report)
     return Scene(
-        f'nuscenes-{row["token"]}', str(root / row['filename']), camera,
-        assign_phrases(objects), SOURCE, LICENCE,
-    )  # fmt: skip
+        f'nuscenes-{row["token"]}', str(root / row['filename']), camera, objects, SOURCE, LICENCE
+    )
 
 
-def _seen(box: GlobalBox, camera_pose: Pose, camera: CameraModel) -> SceneObject | None:
-    """Return an object in the camera's frame; None if this camera does not see it."""
-    to_camera = camera_pose.rotation.T
-    centre = to_camera @ (box.pose.translation_m - camera_pose.translation_m)
-    rotation = to_camera @ box.pose.rotation
-    clipped = clipped_box(camera, box_corners(centre, box.size_m, rotation))
+def _objects(
+    boxes: list[Box], camera_pose: Pose, camera: CameraModel, report: ImportReport
+) -> tuple[SceneObject, ...]:
+    """Return what a camera sees whole; the report counts what reaches behind it."""
+    to_camera = camera_pose.inverse()
+    placed = [replace(box, pose=to_camera @ box.pose) for box in boxes]
+    in_image = [box for box in placed if clipped_box(camera, part_ahead(box.corners()))]
+    seen = [item for box in in_image for item in _seen(box, camera)]
+    report.leave_out('objects that reach behind the camera', len(in_image) - len(seen))
+    return singled_out(seen, [box.noun for box in in_image])
+
+
+def _seen(box: Box, camera: CameraModel) -> list[SceneObject]:
+    """Return the object of a box in the camera's frame; none where it reaches behind the camera.
+
+    Of such a box no share can be told: its image has no end.
+    """
+    clipped = clipped_box(camera, box.corners())
     if clipped is None:
-        return None
+        return []
     edges, share = clipped
-    return annotated_object(
-        box.noun, centre, box.size_m, rotation, has_front=box.has_front,
-        visibility=box.visibility * share, box_xyxy_px=edges,
-    )  # fmt: skip
+    return [
+        annotated_object(
+            box.noun, box.pose.translation_m, box.size_m, box.pose.rotation,
+            has_front=box.has_front, visibility=box.visibility * share, box_xyxy_px=edges,
+        )
+    ]  # fmt: skip

@@ -18,7 +18,7 @@ unknown and no relation is asked. The camera's height is unknown.
 Visibility: ``visibility`` times 1 - ``truncation``; -1 means unavailable: an object of unknown
 visibility counts as hidden. As the authors' loader does, boxes are left out that are not
 ``valid3D``, reach behind the camera, hold no LiDAR or segmentation point or disagree with the
-depth map.
+depth map. They are in the image all the same: an object of the same noun has no phrase.
 
 Licence: CC BY-NC 4.0 for the annotation, and each member's own for its images.
 
@@ -39,13 +39,13 @@ import numpy as np
 
 from spatialllm_ros.errors import SceneError
 from spatialllm_ros.geometry import as_vec3, unit
-from spatialllm_ros.questions.referring import assign_phrases
 from spatialllm_ros.scenes.annotation import (
     BoxPx,
     annotated_object,
     camera_of_matrix,
     numbers,
     rotation,
+    singled_out,
 )
 from spatialllm_ros.scenes.import_report import ImportReport
 from spatialllm_ros.scenes.licences import licence_expression
@@ -104,23 +104,32 @@ def _scene(
     image: Record, annotations: list[Record], member: str, root: Path, report: ImportReport
 ) -> Scene:
     camera = camera_of_matrix((int(image['width']), int(image['height'])), image['K'])
-    objects: list[SceneObject] = []
-    for record in annotations:
-        where = f'annotation {record.get("id")} of image {image["id"]}'
-        for reason in report.reading(where, left_out, record):
-            if reason:
-                report.leave_out(reason)
-            else:
-                objects += report.reading(where, cuboid, record)
+    objects = _objects(annotations, str(image['id']), report)
     up = None if image.get('src_flagged') else common_up(objects)
     return Scene(
         scene_id=f'omni3d-{member}-{image["id"]}',
         image=str(root / image['file_path']),
         camera=replace(camera, up_optical=up),
-        objects=assign_phrases(objects),
+        objects=singled_out(objects, map(_noun, annotations)),
         source=f'{SOURCE}/{member}',
         licence=licence_expression(dict.fromkeys((ANNOTATION_LICENCE, IMAGE_LICENCES[member]))),
     )
+
+
+def _objects(annotations: list[Record], image_id: str, report: ImportReport) -> list[SceneObject]:
+    objects: list[SceneObject] = []
+    for record in annotations:
+        where = f'annotation {record.get("id")} of image {image_id}'
+        for reason in report.reading(where, left_out, record):
+            if reason:
+                report.leave_out(reason)
+            else:
+                objects += report.reading(where, cuboid, record)
+    return objects
+
+
+def _noun(record: Record) -> str:
+    return str(record.get('category_name')).lower()
 
 
 def left_out(record: Record) -> str:
@@ -145,7 +154,7 @@ def cuboid(record: Record) -> SceneObject:
     width, height, length = numbers(record['dimensions'], 3)
     seen = max(float(record['visibility']), 0.0)
     return annotated_object(
-        str(record['category_name']).lower(),
+        _noun(record),
         record['center_cam'],
         (length, width, height),
         rotation(record['R_cam']) @ OMNI3D_FROM_OBJECT,

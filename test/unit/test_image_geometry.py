@@ -321,3 +321,16 @@ def test_no_lens_is_an_error_and_flaws_are_counted():
     scene = measured_scene(photo(), room(UP, [*BOXES, tiny]), HFOV, 'MIT', report)
     assert [item.category for item in scene.objects] == ['chair', 'table']
     assert report.left_out == {'too small objects': 1}
+
+
+def test_what_cannot_be_measured_is_still_in_the_image_and_takes_the_name():
+    tiny = on_floor(UP, 6.0, 0.0, (0.2, 0.2, 0.2), 30)
+    found = room(UP, [*BOXES, tiny])
+    found['detection'] = {'categories': np.array(['chair', 'table', 'chair'])}
+    scene = measured_scene(photo(), found, HFOV, 'MIT', ImportReport())
+    assert [(item.category, item.phrase) for item in scene.objects] == [
+        ('chair', ''), ('table', 'table'),
+    ]  # fmt: skip
+    made = ask_annotated(scene, np.random.default_rng(0), Balancer(), 30)
+    assert made
+    assert not any('chair' in record.question for record in made)

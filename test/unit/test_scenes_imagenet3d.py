@@ -124,6 +124,23 @@ def test_only_orientation_is_asked(tmp_path):
     assert ask_annotated(bottle, np.random.default_rng(1), Balancer(), 10) == []
 
 
+@pytest.mark.parametrize(
+    'rival', [{'object_status': 'status_bad'}, {'theta': 1.0}, {'distance': -1.0}]
+)
+def test_what_is_left_out_is_still_in_the_image_and_takes_the_name(tmp_path, rival):
+    bus = {'class': 'school_bus'}
+    write(tmp_path, 'a', annotation(), annotation(**bus), annotation(), annotation(**bus | rival))
+    write(tmp_path, 'b', annotation(), annotation(**bus), annotation(**bus | rival))
+    crowd, pair = read_imagenet3d(tmp_path, ImportReport())
+    assert [item.phrase for item in crowd.objects] == ['', '', '']
+    assert [(item.category, item.phrase) for item in pair.objects] == [
+        ('car', 'car'), ('school bus', ''),
+    ]  # fmt: skip
+    made = ask_annotated(pair, np.random.default_rng(1), Balancer(), 10)
+    assert made
+    assert not any('bus' in record.question for record in made)
+
+
 def test_bad_records_are_named_and_the_rest_is_kept(tmp_path):
     fine = {'class': 'chair', 'azimuth': 0.0}
     without = annotation()

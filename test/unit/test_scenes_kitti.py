@@ -76,14 +76,17 @@ def test_bad_records_are_named_and_the_rest_is_kept(folder):
     add_frame(folder, '000001', [CAR], calib='P0: 1\n')
     add_frame(folder, '000002', [CAR])
     (folder / 'image_2' / '000002.png').write_bytes(b'no image')
-    add_frame(folder, '000003', [good])
+    add_frame(folder, '000003', [good, CAR, 'Car ?'])
     report = ImportReport()
     scenes = list(read_kitti(folder, report))
     assert [scene.scene_id for scene in scenes] == ['kitti-000000', 'kitti-000003']
-    assert [item.phrase for item in scenes[0].objects] == ['van']
+    # A car that cannot be read is there all the same.
+    assert [[item.phrase for item in scene.objects] for scene in scenes] == [['van'], ['van', '']]
     assert {scene.licence for scene in scenes} == {'CC-BY-NC-SA-3.0'}
     lines = [f'label_2/000000.txt:{n}' for n in range(1, len(bad) + 1)]
-    expected = [*lines, 'label_2/000001.txt', 'label_2/000002.txt']
+    expected = [
+        *lines, 'label_2/000001.txt', 'label_2/000002.txt', 'label_2/000003.txt:3',
+    ]  # fmt: skip
     assert [entry.where for entry in report.skipped] == expected
     assert report.left_out == {'DontCare': 1}
     report.write(folder / 'report.json')

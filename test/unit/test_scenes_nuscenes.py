@@ -129,6 +129,33 @@ def test_only_key_frames_of_cameras_and_what_they_see(read, tables):
     assert not report.skipped
 
 
+@pytest.mark.parametrize('ahead_m', [1.5, -0.5])
+def test_a_vehicle_beside_the_camera_is_seen_but_not_placed(read, tables, ahead_m):
+    # Its right side is 2.4 - 1.25 = 1.15 m to the left, its front face 2 m beyond the middle: its
+    # nearest edge is in column 800 - 1150 / (ahead + 2), the camera's rear in none.
+    beside = annotation('n', [97.6, 51.7 + ahead_m, 0.75], size=[2.5, 4.0, 3.0])
+    tables['sample_annotation'] = [annotation('a', [100, 71.7, 0.75]), beside]
+    tables['sample_data'] = [image('first', 'then')]
+    report = ImportReport()
+    (scene,) = read(report)
+    edge_px = 800 - 1150 / (ahead_m + 2)
+    assert edge_px > 0
+    assert [(item.category, item.phrase) for item in scene.objects] == [('car', '')]
+    assert scene.objects[0].centre_optical_m == pytest.approx((0, 0.75, 20))
+    assert report.left_out == {'objects that reach behind the camera': 1}
+
+
+def test_a_vehicle_beside_the_view_takes_no_name(read, tables):
+    # Its front face ends 0.6 m ahead and 1.15 m to the left: column 800 - 1150 / 0.6 < 0.
+    beside = annotation('n', [97.6, 51.7 - 1.4, 0.75], size=[2.5, 4.0, 3.0])
+    tables['sample_annotation'] = [annotation('a', [100, 71.7, 0.75]), beside]
+    tables['sample_data'] = [image('first', 'then')]
+    report = ImportReport()
+    (scene,) = read(report)
+    assert [item.phrase for item in scene.objects] == ['car']
+    assert not report.left_out
+
+
 def test_bad_rows_are_named_once_and_the_rest_is_kept(read, tables):
     tables['sample_data'] += [image('lost', 'nowhere'), image('odd', 'then', width='wide')]
     tables['sample_annotation'] += [

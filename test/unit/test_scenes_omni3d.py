@@ -92,6 +92,20 @@ def test_what_the_authors_leave_out_is_left_out(read):
     assert sum(report.left_out.values()) == len(unwanted) == len(report.left_out)
 
 
+@pytest.mark.parametrize('flaw', [{'depth_error': 0.8}, {'visibility': None}])
+def test_what_is_left_out_is_still_in_the_image_and_takes_the_name(read, flaw):
+    chair = {'category_name': 'Chair', 'bbox2D_trunc': [100, 200, 250, 420]}
+    far = cuboid(1, **chair, center_cam=[-1.0, 0.3, 3.0])
+    near = cuboid(2, **chair, center_cam=[1.0, 0.3, 2.0])
+    (scene,) = read([far, near | flaw, cuboid(3)])
+    assert [(item.category, item.phrase) for item in scene.objects] == [
+        ('chair', ''), ('table', 'table'),
+    ]  # fmt: skip
+    made = ask_annotated(scene, np.random.default_rng(0), Balancer(), 20)
+    assert {record.type for record in made} >= {'distance_to_camera', 'locate'}
+    assert not any('chair' in record.question for record in made)
+
+
 @pytest.mark.parametrize(
     ('turns', 'is_flagged', 'is_known'),
     [
