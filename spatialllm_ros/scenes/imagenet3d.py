@@ -14,7 +14,9 @@ Units: radians and pixels. ``distance`` is in lengths of a CAD model, not in met
 length is a guess: cameras are marked uncalibrated, and only orientation is asked.
 
 Gravity: the mean up of an image's objects, which stand upright in most photographs; an object
-tilted from it by more than 20 degrees is left out.
+tilted from it by more than 20 degrees is left out. Headings are about that mean, so with several
+objects they differ from the annotated azimuths by as much as their ups disagree, and by more the
+higher the camera: an object seen from more than 60 degrees above or below is left out.
 
 Visibility: a share for each ``object_status``; bad ones are left out, but another object of their
 category has no phrase. Images in which objects of one category crowd (``dense_yes``) are left out.
@@ -54,6 +56,8 @@ LICENCE = licence_expression(('CC-BY-NC-4.0', 'LicenseRef-ImageNet'))
 SHARE_SEEN = {'status_good': 1.0, 'status_partially': 0.6, 'status_barely': 0.3}
 FOCAL_PX = 2000.0
 MAX_TILT_COSINE = math.cos(math.radians(20))
+MAX_ELEVATION_SINE = math.sin(math.radians(60))
+"""Nearer to the vertical, an error of up turns a heading by more than 1.7 times as much."""
 MODEL_FROM_OBJECT = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 """Takes our axes of an object (x out of its front, y left) to the CAD model's (front -y)."""
 OPTICAL_FROM_OPENGL = np.diag([1.0, -1.0, -1.0])
@@ -125,14 +129,7 @@ def _scene(where: str, image: Path, records: list[Record], report: ImportReport)
     size_px = image_size_px(image)
     cx_px, cy_px = ((pixels - 1) / 2 for pixels in size_px)
     camera = CameraModel(*size_px, FOCAL_PX, FOCAL_PX, cx_px, cy_px, calibrated=False)
-    objects: list[SceneObject] = []
-    for number, record in enumerate(records):
-        if _field(record, 'object_status') == 'status_bad':
-            report.leave_out('objects hardly seen')
-        else:
-            objects += report.reading(f'{where}[{number}]', posed, record, camera)
-    upright = _upright(objects)
-    report.leave_out('tilted objects', len(objects) - len(upright))
+    upright = _upright(_objects(where, records, camera, report), report)
     return Scene(
         scene_id=f'imagenet3d-{image.parent.name}-{image.stem}',
         image=str(image),
@@ -141,6 +138,27 @@ def _scene(where: str, image: Path, records: list[Record], report: ImportReport)
         source=SOURCE,
         licence=LICENCE,
     )
+
+
+def _objects(
+    where: str, records: list[Record], camera: CameraModel, report: ImportReport
+) -> list[SceneObject]:
+    """Return what is seen well enough and from the side."""
+    objects: list[SceneObject] = []
+    for number, record in enumerate(records):
+        if _field(record, 'object_status') == 'status_bad':
+            report.leave_out('objects hardly seen')
+            continue
+        for item in report.reading(f'{where}[{number}]', posed, record, camera):
+            if _sine_of_elevation(item) > MAX_ELEVATION_SINE:
+                report.leave_out('objects seen from above or below')
+            else:
+                objects.append(item)
+    return objects
+
+
+def _sine_of_elevation(item: SceneObject) -> float:
+    return abs(float(_ups([item])[0] @ unit(item.centre_optical_m)))
 
 
 def _noun(record: object) -> str:
@@ -176,18 +194,19 @@ def _ups(objects: list[SceneObject]) -> Array:
     return np.array([item.rotation_optical for item in objects]).reshape(-1, 3, 3)[:, :, 2]
 
 
-def _upright(objects: list[SceneObject]) -> list[SceneObject]:
-    """Return the objects that stand as most of them do.
+def _upright(objects: list[SceneObject], report: ImportReport) -> list[SceneObject]:
+    """Return the objects that stand as most of them do; the report counts the others.
 
     Raises:
         SceneError: there is none.
     """
     if not objects:
-        raise SceneError('expected an object with a pose, found none')
+        raise SceneError('expected an object with a pose seen from the side, found none')
     ups = _ups(objects)
     cosines = ups @ unit(np.median(ups, axis=0))
     pairs = zip(objects, cosines, strict=True)
     upright = [item for item, cosine in pairs if cosine >= MAX_TILT_COSINE]
     if not upright:
         raise SceneError('expected objects that agree on what is up, found none')
+    report.leave_out('tilted objects', len(objects) - len(upright))
     return upright

@@ -141,6 +141,22 @@ def test_what_is_left_out_is_still_in_the_image_and_takes_the_name(tmp_path, riv
     assert not any('bus' in record.question for record in made)
 
 
+@pytest.mark.parametrize('elevation_deg', [59, 61, -61, 90, 88])
+def test_what_is_seen_from_straight_above_or_below_has_no_heading(tmp_path, elevation_deg):
+    write(tmp_path, 'a', annotation(elevation=math.radians(elevation_deg)))
+    write(tmp_path, 'b', annotation())
+    report = ImportReport()
+    scenes = list(read_imagenet3d(tmp_path, report))
+    is_steep = abs(elevation_deg) > 60
+    assert [scene.scene_id for scene in scenes] == [
+        *([] if is_steep else ['imagenet3d-car-a']), 'imagenet3d-car-b',
+    ]  # fmt: skip
+    assert report.left_out == ({'objects seen from above or below': 1} if is_steep else {})
+    for scene in scenes:
+        made = ask_annotated(scene, np.random.default_rng(1), Balancer(), 10)
+        assert 'heading' in {record.type for record in made}
+
+
 def test_bad_records_are_named_and_the_rest_is_kept(tmp_path):
     fine = {'class': 'chair', 'azimuth': 0.0}
     without = annotation()
