@@ -16,7 +16,7 @@ from spatialllm_ros.geometry import CAMERA_FEATURES, camera_token_features
 from spatialllm_ros.learning.object_targets import OBJECT_TARGETS, object_targets
 from spatialllm_ros.learning.side_by_side import side_by_side
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
-from spatialllm_ros.scenes.shards import read_owners, read_shard, shard_indices
+from spatialllm_ros.scenes.shards import Owners, read_owners, read_shard, shard_indices
 from spatialllm_ros.schema import Scene, SceneObject
 
 MAX_OBJECTS = 8
@@ -115,7 +115,7 @@ def kept_objects(scene: Scene) -> tuple[int, ...]:
     return tuple(sorted(most_seen[:MAX_OBJECTS]))
 
 
-def token_shares(owners: NDArray[np.int8], grid: tuple[int, int]) -> NDArray[np.uint8]:
+def token_shares(owners: Owners, grid: tuple[int, int]) -> NDArray[np.uint8]:
     """Count, for each object and token, the samples of the object map that show the object.
 
     Args:

@@ -1,8 +1,9 @@
 """Scenes on disk: a folder of shards, each a JSON-lines file beside two arrays.
 
 ``scenes-00007.jsonl`` holds one scene a line; ``images-00007.npy`` their pixels (N, H, W, 3) and
-``owners-00007.npy`` their object maps (N, H / 4, W / 4), both uncompressed so that training maps
-them into memory. The JSON file is written last: a shard without it is unfinished.
+``owners-00007.npy`` their object maps (N, H / 4, W / 4), of int8 or, where a scene has too many
+objects for that, of int16. Both are uncompressed so that training maps them into memory. The JSON
+file is written last: a shard without it is unfinished.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from numpy.typing import NDArray
 from spatialllm_ros.errors import SceneError
 from spatialllm_ros.schema import CameraModel, Scene, SceneObject
 
+Owners = NDArray[np.signedinteger[Any]]
+"""Indices of objects, -1 for none."""
+
 OWNER_STRIDE_PX = 4
 """One sample of the object map is kept for each square of this many image pixels."""
 
@@ -29,7 +33,7 @@ class RenderedScene:
 
     scene: Scene
     image: NDArray[np.uint8]
-    owners: NDArray[np.int8]
+    owners: Owners
 
 
 def shard_path(folder: Path, index: int) -> Path:
@@ -88,7 +92,7 @@ def read_shard(folder: Path, index: int) -> list[Scene]:
     return scenes
 
 
-def read_owners(folder: Path, index: int, scenes: Sequence[Scene]) -> NDArray[np.int8]:
+def read_owners(folder: Path, index: int, scenes: Sequence[Scene]) -> Owners:
     """Return the object maps (N, H / 4, W / 4) of a shard's first scenes, of boxes if need be."""
     path = folder / f'owners-{index:05d}.npy'
     if path.exists():
@@ -96,11 +100,12 @@ def read_owners(folder: Path, index: int, scenes: Sequence[Scene]) -> NDArray[np
     return np.stack([box_owners(scene) for scene in scenes])
 
 
-def box_owners(scene: Scene) -> NDArray[np.int8]:
+def box_owners(scene: Scene) -> Owners:
     """Return the (H / 4, W / 4) object map that 2D boxes make, nearer ones over farther ones."""
     rows = np.arange(OWNER_STRIDE_PX // 2, scene.camera.height_px, OWNER_STRIDE_PX)
     columns = np.arange(OWNER_STRIDE_PX // 2, scene.camera.width_px, OWNER_STRIDE_PX)
-    owners = np.full((len(rows), len(columns)), -1, np.int8)
+    narrowest = 'int8' if len(scene.objects) <= 128 else 'int16'
+    owners: Owners = np.full((len(rows), len(columns)), -1, narrowest)
     far_to_near = sorted(
         range(len(scene.objects)), key=lambda i: -np.linalg.norm(scene.objects[i].centre_optical_m)
     )

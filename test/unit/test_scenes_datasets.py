@@ -158,6 +158,27 @@ def test_damaged_images_are_skipped(folder, tmp_path):
     assert len(report.skipped) > 20
 
 
+@pytest.mark.parametrize(('count', 'bits'), [(128, 8), (129, 16)])
+def test_object_maps_hold_the_objects_of_a_crowd(tmp_path, count, bits):
+    """Object i has the square of samples i; the last object has one for itself."""
+    camera, offset = calibration(CALIBRATION, (80, 80))
+    squares = [(4 * (i % 20), 4 * (i // 20)) for i in range(count)]
+    boxes = [(left, top, left + 3, top + 3) for left, top in squares]
+    item = labelled(NEAR, offset)
+    crowd = tuple(replace(item, box_xyxy_px=box) for box in boxes)
+    Image.new('RGB', (80, 80)).save(tmp_path / 'image.png')
+    scene = Scene('s', str(tmp_path / 'image.png'), camera, crowd, 'kitti', NAME)
+    few = replace(scene, scene_id='t', objects=crowd[:1])
+    report = ImportReport()
+    import_shards([few, scene], ImportRequest(tmp_path / 'out', 80, 80), report)
+    assert (report.scenes, report.skipped) == (2, [])
+    owners = np.load(tmp_path / 'out' / 'owners-00000.npy')
+    assert owners.dtype == np.dtype(f'int{bits}')
+    expected = [*range(count), *[-1] * (400 - count)]
+    assert owners[1].ravel().tolist() == expected
+    assert owners[0].ravel().tolist() == [0] + [-1] * 399
+
+
 def test_fitting_a_scene_moves_boxes_with_points():
     camera, offset = calibration(CALIBRATION, (640, 320))
     item = labelled(NEAR, offset)
