@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from itertools import islice
 from pathlib import Path
 
 from spatialllm_ros.errors import SpatialLLMError
@@ -16,6 +15,7 @@ from spatialllm_ros.scenes.datasets import (
     READERS,
     ImportRequest,
     annotated_scenes,
+    first_of,
     import_shards,
 )
 from spatialllm_ros.scenes.import_report import ImportReport
@@ -41,11 +41,13 @@ def main() -> None:
     target = args.out or args.overlays
     if target is None:
         parser.error('give --out, --overlays or both')
+    if args.out and args.overlays and args.out.resolve() == args.overlays.resolve():
+        parser.error('expected two folders at --out and --overlays, found one: give another')
     for folder in filter(None, (args.out, args.overlays)):
         report = ImportReport()
         try:
             found = annotated_scenes(args.dataset, args.path, args.accept_licence, report)
-            scenes = islice(found, args.limit)
+            scenes = first_of(found, args.limit)
             if folder is args.overlays:
                 write_overlays(scenes, folder, report)
             else:

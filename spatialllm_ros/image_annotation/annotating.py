@@ -23,7 +23,7 @@ from spatialllm_ros.scenes.datasets import write_fitted
 from spatialllm_ros.scenes.import_report import ImportReport
 from spatialllm_ros.scenes.jobs import WHOLE, Part
 from spatialllm_ros.scenes.licences import OWN_IMAGES, licence_expression, require_accepted
-from spatialllm_ros.scenes.shards import shard_path
+from spatialllm_ros.scenes.shards import check_size, shard_path
 from spatialllm_ros.schema import Scene
 
 NO_OBJECTS = 'images in which nothing was found'
@@ -136,8 +136,10 @@ def write_shards(
     Shard numbers of different parts never meet, so all may write into one folder.
 
     Raises:
-        ConfigError: the folder holds shards of something else.
+        ConfigError: images that the object map does not divide, or a folder that holds shards of
+            something else.
     """
+    check_size(*size_px)
     part = request.part
     _claim(folder, request)
     numbers = count(part.index, part.count)

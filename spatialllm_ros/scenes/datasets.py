@@ -21,7 +21,7 @@ from spatialllm_ros.scenes.kitti import read_kitti
 from spatialllm_ros.scenes.licences import accepted
 from spatialllm_ros.scenes.nuscenes import read_nuscenes
 from spatialllm_ros.scenes.omni3d import read_omni3d
-from spatialllm_ros.scenes.shards import RenderedScene, box_owners, write_shard
+from spatialllm_ros.scenes.shards import RenderedScene, box_owners, check_size, write_shard
 from spatialllm_ros.schema import Scene
 
 READERS: dict[str, Callable[[Path, ImportReport], Iterator[Scene]]] = {
@@ -50,6 +50,16 @@ class ImportRequest:
     height_px: int = 144
     shard_size: int = 500
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be written.
+
+        Raises:
+            ConfigError: images that the object map does not divide, or shards without scenes.
+        """
+        check_size(self.width_px, self.height_px)
+        if self.shard_size < 1:
+            raise ConfigError(f'expected a shard size of at least 1, found {self.shard_size}')
+
 
 def annotated_scenes(
     dataset: str, path: Path, licences: Collection[str], report: ImportReport
@@ -61,6 +71,17 @@ def annotated_scenes(
         SceneError: there is no such dataset at that place.
     """
     return accepted(READERS[dataset](path, report), licences)
+
+
+def first_of(scenes: Iterator[Scene], limit: int | None) -> Iterator[Scene]:
+    """Return the first ``limit`` scenes, or all where it is None.
+
+    Raises:
+        ConfigError: the limit is below 1.
+    """
+    if limit is not None and limit < 1:
+        raise ConfigError(f'expected a --limit of at least 1, found {limit}')
+    return islice(scenes, limit)
 
 
 def import_shards(scenes: Iterable[Scene], request: ImportRequest, report: ImportReport) -> None:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.scenes.jobs import ONE_PROCESS, Done, Workers, run_jobs
-from spatialllm_ros.scenes.shards import OWNER_STRIDE_PX, read_shard, shard_path, write_shard
+from spatialllm_ros.scenes.shards import check_size, read_shard, shard_path, write_shard
 from spatialllm_ros.scenes.simulated import SceneSimulator
 from spatialllm_ros.scenes.world_styles import TRAINED, VARIED
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, VALIDATION_SEEDS, scene_id
@@ -55,13 +55,7 @@ class RenderRequest:
                 'expected count and shard size of at least 1, found '
                 f'{self.count}, {self.shard_size}'
             )
-        if min(self.width_px, self.height_px) < 1 or any(
-            side % OWNER_STRIDE_PX for side in (self.width_px, self.height_px)
-        ):
-            raise ConfigError(
-                f'expected images of multiples of {OWNER_STRIDE_PX} pixels, found '
-                f'{self.width_px}x{self.height_px}'
-            )
+        check_size(self.width_px, self.height_px)
         allowed = SPLIT_SEEDS[self.split]
         last = self.first_seed + self.count - 1
         if self.first_seed not in allowed or last not in allowed:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialllm_ros.errors import SceneError
+from spatialllm_ros.errors import ConfigError, SceneError
 from spatialllm_ros.schema import CameraModel, Scene, SceneObject
 
 Owners = NDArray[np.signedinteger[Any]]
@@ -34,6 +34,19 @@ class RenderedScene:
     scene: Scene
     image: NDArray[np.uint8]
     owners: Owners
+
+
+def check_size(width_px: int, height_px: int) -> None:
+    """Refuse images that the object map does not divide.
+
+    Raises:
+        ConfigError: a side is no multiple of the map's stride.
+    """
+    if min(width_px, height_px) < 1 or width_px % OWNER_STRIDE_PX or height_px % OWNER_STRIDE_PX:
+        raise ConfigError(
+            f'expected images of multiples of {OWNER_STRIDE_PX} pixels, found '
+            f'{width_px}x{height_px}'
+        )
 
 
 def shard_path(folder: Path, index: int) -> Path:

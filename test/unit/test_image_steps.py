@@ -198,10 +198,17 @@ def test_shards_of_something_else_are_left_alone(tmp_path):
     out.mkdir()
     (out / 'scenes-00000.jsonl').write_text('{}\n')
     with pytest.raises(ConfigError, match='not of annotated images'):
-        write_shards([], out, (8, 6), request_of(tmp_path), ImportReport())
+        write_shards([], out, (8, 8), request_of(tmp_path), ImportReport())
     (out / 'scenes-00000.jsonl').unlink()
-    write_shards([], out, (8, 6), request_of(tmp_path), ImportReport())
+    write_shards([], out, (8, 8), request_of(tmp_path), ImportReport())
     record = json.loads((out / 'annotation-0-of-1.json').read_text())
     assert [step['step'] for step in record['steps']] == ['detection', 'masks', 'depth']
     with pytest.raises(ConfigError, match='annotation-0-of-1'):
-        write_shards([], out, (8, 6), request_of(tmp_path, part=Part(1, 2)), ImportReport())
+        write_shards([], out, (8, 8), request_of(tmp_path, part=Part(1, 2)), ImportReport())
+
+
+def test_images_of_a_size_that_no_object_map_divides_are_not_written(tmp_path):
+    out = tmp_path / 'shards'
+    with pytest.raises(ConfigError, match='multiples of 4 pixels, found 8x6'):
+        write_shards([], out, (8, 6), request_of(tmp_path), ImportReport())
+    assert not out.exists()

@@ -137,6 +137,37 @@ def test_shards_are_not_mixed(folder, tmp_path):
         import_shards([], request, report)
 
 
+@pytest.mark.parametrize(
+    ('options', 'complaint'),
+    [
+        (('--width', 0), 'multiples of 4 pixels, found 0x144'),
+        (('--height', 142), 'multiples of 4 pixels, found 192x142'),
+        (('--width', -4), 'multiples of 4 pixels, found -4x144'),
+        (('--limit', -1), '--limit of at least 1, found -1'),
+        (('--limit', 0), '--limit of at least 1, found 0'),
+    ],
+)
+def test_what_cannot_be_imported_is_refused_before_anything_is_written(
+    folder, tmp_path, options, complaint
+):
+    with pytest.raises(SystemExit, match=complaint):
+        run_command('kitti', folder, '--out', tmp_path / 'out', *options, '--accept-licence', NAME)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_shards_and_overlays_do_not_share_a_folder(folder, tmp_path, capsys):
+    both = ('--out', tmp_path / 'out', '--overlays', tmp_path / 'other' / '..' / 'out')
+    with pytest.raises(SystemExit):
+        run_command('kitti', folder, *both, '--accept-licence', NAME)
+    assert 'expected two folders at --out and --overlays, found one' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_shard_holds_at_least_one_scene(tmp_path):
+    with pytest.raises(ConfigError, match='shard size of at least 1, found 0'):
+        ImportRequest(tmp_path, shard_size=0)
+
+
 def test_an_image_of_another_size_is_skipped(folder, tmp_path):
     report = ImportReport()
     scenes = list(annotated_scenes('kitti', folder, [NAME], report))
