@@ -15,8 +15,8 @@ from spatialllm_ros.scenes.datasets import (
     READERS,
     ImportRequest,
     annotated_scenes,
-    first_of,
     import_shards,
+    part_of,
 )
 from spatialllm_ros.scenes.import_report import ImportReport
 from spatialllm_ros.scenes.licences import LICENCES
@@ -34,6 +34,7 @@ def main() -> None:
         '--accept-licence', action='append', default=[], metavar='NAME', choices=sorted(LICENCES),
         help='of data that is not for commercial use',
     )  # fmt: skip
+    parser.add_argument('--skip', type=int, default=0, help='leave the first scenes out')
     parser.add_argument('--limit', type=int, help='import no more than so many scenes')
     parser.add_argument('--width', type=int, default=ImportRequest.width_px)
     parser.add_argument('--height', type=int, default=ImportRequest.height_px)
@@ -47,7 +48,7 @@ def main() -> None:
         report = ImportReport()
         try:
             found = annotated_scenes(args.dataset, args.path, args.accept_licence, report)
-            scenes = first_of(found, args.limit)
+            scenes = part_of(found, args.skip, args.limit)
             if folder is args.overlays:
                 write_overlays(scenes, folder, report)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from spatialllm_ros.errors import ConfigError
@@ -9,10 +10,11 @@ from spatialllm_ros.learning.recipe import DataConfig
 from spatialllm_ros.learning.scene_arrays import open_shards
 from spatialllm_ros.scenes.shards import read_shard
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, VALIDATION_SEEDS, seed_of
+from spatialllm_ros.schema import Scene
 
 
 def check_shards(data: DataConfig, size_px: tuple[int, int]) -> None:
-    """Refuse worlds that are kept for measuring, and images of another size.
+    """Refuse to train on what measures, and images of another size.
 
     Args:
         data: the folders, and how many scenes of each are read.
@@ -20,17 +22,21 @@ def check_shards(data: DataConfig, size_px: tuple[int, int]) -> None:
 
     Raises:
         ConfigError: images have another size, worlds kept for validation or tests would be
-            trained on, or the worlds to train on are those to validate on.
+            trained on, or a scene would be both trained on and validated on.
         SceneError: there is no finished shard, or one cannot be read.
     """
-    if data.train.resolve() == data.validation.resolve():
-        raise ConfigError(
-            f'expected two folders at data.train and data.validation, found {data.train} at both: '
-            'what is trained on measures nothing; render worlds with --split validation'
-        )
     _check_sizes(data.train, data.train_scenes, size_px)
     _check_sizes(data.validation, data.validation_scenes, size_px)
-    _check_seeds(data.train, data.train_scenes)
+    measured = {scene.scene_id for scene in _scenes(data.validation, data.validation_scenes)}
+    for scene in _scenes(data.train, data.train_scenes):
+        _check_seed(scene, data.train)
+        if scene.scene_id in measured:
+            raise ConfigError(
+                f'expected no scene in common at data.train and data.validation, found '
+                f'{scene.scene_id} in {data.train} and {data.validation}: what is trained on '
+                'measures nothing; render worlds with --split validation, or import other scenes '
+                'with --skip'
+            )
 
 
 def _check_sizes(folder: Path, limit: int, size_px: tuple[int, int]) -> None:
@@ -45,13 +51,16 @@ def _check_sizes(folder: Path, limit: int, size_px: tuple[int, int]) -> None:
             )
 
 
-def _check_seeds(folder: Path, limit: int) -> None:
+def _scenes(folder: Path, limit: int) -> Iterator[Scene]:
     for shard in open_shards(folder, limit):
-        for scene in read_shard(folder, shard.index)[: shard.count]:
-            seed = seed_of(scene.scene_id)
-            if seed is not None and (seed in VALIDATION_SEEDS or seed in HELD_OUT_SEEDS):
-                raise ConfigError(
-                    f'expected worlds to train on, found {scene.scene_id} in {folder}: seeds from '
-                    f'{VALIDATION_SEEDS.start} on are kept for validation and tests; render '
-                    'others with --split train'
-                )
+        yield from read_shard(folder, shard.index)[: shard.count]
+
+
+def _check_seed(scene: Scene, folder: Path) -> None:
+    seed = seed_of(scene.scene_id)
+    if seed is not None and (seed in VALIDATION_SEEDS or seed in HELD_OUT_SEEDS):
+        raise ConfigError(
+            f'expected worlds to train on, found {scene.scene_id} in {folder}: seeds from '
+            f'{VALIDATION_SEEDS.start} on are kept for validation and tests; render others with '
+            '--split train'
+        )

@@ -73,15 +73,17 @@ def annotated_scenes(
     return accepted(READERS[dataset](path, report), licences)
 
 
-def first_of(scenes: Iterator[Scene], limit: int | None) -> Iterator[Scene]:
-    """Return the first ``limit`` scenes, or all where it is None.
+def part_of(scenes: Iterator[Scene], skip: int, limit: int | None) -> Iterator[Scene]:
+    """Return ``limit`` scenes, or all where it is None, after the first ``skip``.
 
     Raises:
-        ConfigError: the limit is below 1.
+        ConfigError: ``limit`` is below 1, or ``skip`` below 0.
     """
+    if skip < 0:
+        raise ConfigError(f'expected a --skip of at least 0, found {skip}')
     if limit is not None and limit < 1:
         raise ConfigError(f'expected a --limit of at least 1, found {limit}')
-    return islice(scenes, limit)
+    return islice(scenes, skip, None if limit is None else skip + limit)
 
 
 def import_shards(scenes: Iterable[Scene], request: ImportRequest, report: ImportReport) -> None:

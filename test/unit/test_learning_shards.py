@@ -1,5 +1,6 @@
 """Shards that training reads: their own questions, their own size, and no worlds kept apart."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,9 +127,24 @@ def test_images_have_the_size_of_the_recipe(scenes, tmp_path, wanted_px, found_p
 
 def test_one_folder_is_not_both_to_train_on_and_to_validate_on(scenes, tmp_path):
     folder = written(tmp_path / 'train', scenes)
+    (tmp_path / 'other').mkdir()
     same = DataConfig(folder, tmp_path / 'other' / '..' / 'train')
     with pytest.raises(ConfigError, match=r'data\.train and data\.validation.*found .*train'):
         check_shards(same, SIZE_PX)
+
+
+def test_no_scene_is_both_trained_on_and_validated_on(scenes, tmp_path):
+    names = [f'kitti-{number:06d}' for number in range(6)]
+    train = written(tmp_path / 'train', numbered(scenes, *names[:4]))
+    copied = shutil.copytree(train, tmp_path / 'copied')
+    overlapping = written(tmp_path / 'overlapping', numbered(scenes, names[4], names[3]))
+    with pytest.raises(ConfigError, match=r'found kitti-000000 in .*train and .*copied'):
+        check_shards(DataConfig(train, copied), SIZE_PX)
+    with pytest.raises(ConfigError, match=r'found kitti-000003 in .*train and .*overlapping'):
+        check_shards(DataConfig(train, overlapping), SIZE_PX)
+    # What is not read does not matter.
+    check_shards(DataConfig(train, overlapping, train_scenes=3), SIZE_PX)
+    check_shards(DataConfig(train, overlapping, validation_scenes=1), SIZE_PX)
 
 
 @pytest.mark.parametrize('stage', ['encoder', 'instruction'])

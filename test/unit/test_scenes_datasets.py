@@ -106,6 +106,24 @@ def test_the_command_writes_shards_to_ask_about_and_a_report(folder, tmp_path, c
     assert '1 malformed records skipped' in capsys.readouterr().out
 
 
+def test_parts_of_a_dataset_have_no_scene_in_common(folder, tmp_path):
+    for stem in ('000002', '000003'):
+        for kind, suffix in (('label_2', 'txt'), ('calib', 'txt'), ('image_2', 'png')):
+            first = folder / kind / f'000000.{suffix}'
+            (folder / kind / f'{stem}.{suffix}').write_bytes(first.read_bytes())
+
+    def imported(name, *options) -> list[str]:
+        out = tmp_path / name
+        run_command('kitti', folder, '--out', out, '--accept-licence', NAME, *options)
+        return [scene.scene_id for scene in read_scenes(out)]
+
+    assert imported('train', '--skip', 1) == [f'kitti-00000{n}' for n in (1, 2, 3)]
+    assert imported('validation', '--limit', 1) == ['kitti-000000']
+    assert imported('middle', '--skip', 1, '--limit', 2) == ['kitti-000001', 'kitti-000002']
+    with pytest.raises(SystemExit, match='--skip of at least 0, found -2'):
+        imported('none', '--skip', -2)
+
+
 def test_images_are_letterboxed_with_their_truth(folder, tmp_path):
     report = ImportReport()
     scenes = annotated_scenes('kitti', folder, [NAME], report)
