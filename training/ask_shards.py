@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.scenes.jobs import Part, Workers
-from spatialllm_ros.scenes.shard_questions import Asking, write_questions
+from spatialllm_ros.scenes.shard_questions import SPLITS, Asking, write_questions
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('shards', type=Path, help='folder of rendered or imported scenes')
     parser.add_argument('--per-scene', type=int, default=14)
-    parser.add_argument('--split', choices=('train', 'eval'), default='train', help='of wordings')
+    parser.add_argument('--split', choices=SPLITS, default='train', help='of wordings')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--processes', type=int, default=1)
     parser.add_argument(

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.scenes.exchange import FORMATS, asked_images
-from spatialllm_ros.scenes.shard_questions import Asking
+from spatialllm_ros.scenes.shard_questions import SPLITS, Asking
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument('--format', choices=FORMATS, required=True)
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--per-scene', type=int, default=8)
-    parser.add_argument('--split', choices=('train', 'eval'), default='train', help='of wordings')
+    parser.add_argument('--split', choices=SPLITS, default='train', help='of wordings')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
     try:

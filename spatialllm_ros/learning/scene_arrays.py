@@ -16,7 +16,13 @@ from spatialllm_ros.geometry import CAMERA_FEATURES, camera_token_features
 from spatialllm_ros.learning.object_targets import OBJECT_TARGETS, object_targets
 from spatialllm_ros.learning.side_by_side import side_by_side
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
-from spatialllm_ros.scenes.shards import Owners, read_owners, read_shard, shard_indices
+from spatialllm_ros.scenes.shards import (
+    Owners,
+    open_images,
+    read_owners,
+    read_shard,
+    shard_indices,
+)
 from spatialllm_ros.schema import Scene, SceneObject
 
 MAX_OBJECTS = 8
@@ -90,14 +96,14 @@ def open_shards(folder: Path, limit: int | None = None) -> list[OpenShard]:
     """Return the finished shards that hold the first ``limit`` scenes of a folder.
 
     Raises:
-        SceneError: there is no finished shard.
+        SceneError: there is no finished shard, or its images cannot be read.
     """
     shards: list[OpenShard] = []
     room = math.inf if limit is None else limit
     for index in shard_indices(folder):
         if room <= 0:
             break
-        images = np.load(folder / f'images-{index:05d}.npy', mmap_mode='r')
+        images = open_images(folder, index)
         shards.append(OpenShard(index, images, int(min(room, len(images)))))
         room -= shards[-1].count
     return shards

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from spatialllm_ros.scenes.catalogue import COLOURS
 from spatialllm_ros.scenes.shard_questions import Asking, ask_shard
-from spatialllm_ros.scenes.shards import read_shard, shard_indices
+from spatialllm_ros.scenes.shards import open_images, read_shard, shard_indices
 from spatialllm_ros.schema import QuestionRecord, Scene
 
 IMAGE_MARK = '<image>\n'
@@ -48,10 +48,10 @@ def asked_images(folder: Path, asking: Asking) -> Iterator[AskedImage]:
     The questions are those of ``shard_questions.write_questions``.
 
     Raises:
-        SceneError: there is no finished shard.
+        SceneError: there is no finished shard, or one cannot be read.
     """
     for index in shard_indices(folder):
-        images = np.load(folder / f'images-{index:05d}.npy', mmap_mode='r')
+        images = open_images(folder, index)
         scenes = read_shard(folder, index)
         for number, records in enumerate(ask_shard(scenes, index, asking)):
             if records:

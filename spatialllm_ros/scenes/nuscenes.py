@@ -154,6 +154,11 @@ def _table(folder: Path, name: str, report: ImportReport) -> Table:
             f'expected the nuScenes table {path}, found {error!r}: give the folder of tables, '
             'such as v1.0-mini'
         ) from error
+    if not isinstance(rows, list):
+        raise SceneError(
+            f'expected the nuScenes table {path} to be a list, found {type(rows).__name__}: '
+            'download it again'
+        )
     table: Table = {}
     for number, row in enumerate(rows):
         for token in report.reading(f'{name}[{number}]', lambda r: str(r['token']), row):

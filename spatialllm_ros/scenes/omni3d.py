@@ -85,7 +85,7 @@ def read_omni3d(path: Path, report: ImportReport) -> Iterator[Scene]:
         )
     try:
         data = json.loads(path.read_text(encoding='utf-8'))
-        images, annotations = data['images'], data['annotations']
+        images, annotations = list(data['images']), list(data['annotations'])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SceneError(f'expected Omni3D JSON in {path}, found {error!r}') from error
     by_image: dict[str, list[Record]] = defaultdict(list)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.geometry import azimuth, project
 from spatialllm_ros.scenes.simulated import SceneSimulator
 from spatialllm_ros.scenes.world_styles import TRAINED, WorldStyle
@@ -25,11 +26,14 @@ Box = tuple[int, int, int, int]
 
 
 def write_preview(path: Path, first_seed: int, style: WorldStyle = TRAINED) -> None:
-    """Render the worlds of a style from ``first_seed`` on into one PNG.
+    """Render the worlds of a style from ``first_seed`` on into one image.
 
     Raises:
+        ConfigError: the name does not end as that of an image file.
         SceneError: there is no OpenGL to draw with.
     """
+    if not cv2.haveImageWriter(str(path)):
+        raise ConfigError(f'expected an image file, such as preview.png, found {path}')
     simulator = SceneSimulator(*TILE_PX)
     try:
         rendered = [simulator.render(first_seed + i, style) for i in range(COLUMNS * ROWS)]

@@ -19,12 +19,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.questions import Balancer, generate
 from spatialllm_ros.scenes.dataset_questions import ask_annotated, is_annotated
 from spatialllm_ros.scenes.jobs import ONE_PROCESS, Done, Workers, run_jobs
 from spatialllm_ros.scenes.shards import read_shard, shard_indices
 from spatialllm_ros.schema import QuestionRecord, Scene
 
+SPLITS = ('train', 'eval')
+"""Whose wordings questions may have."""
 RUN_IN, KEPT = 1, 2
 """The two rounds of questions about a shard."""
 RUN_IN_SCENES, RUN_IN_PER_SCENE = 500, 14
@@ -45,6 +48,21 @@ class Asking:
     per_scene: int
     split: str = 'train'
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be asked.
+
+        Raises:
+            ConfigError: no question for each scene, unknown wordings or a seed below zero.
+        """
+        if self.per_scene < 1:
+            raise ConfigError(
+                f'expected at least 1 question for each scene, found {self.per_scene}'
+            )
+        if self.split not in SPLITS:
+            raise ConfigError(f'expected wordings of {list(SPLITS)}, found {self.split!r}')
+        if self.seed < 0:
+            raise ConfigError(f'expected a seed of at least 0, found {self.seed}')
 
 
 def ask_scene(

@@ -9,6 +9,7 @@ file is written last: a shard without it is unfinished.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from spatialllm_ros.schema import CameraModel, Scene, SceneObject
 Owners = NDArray[np.signedinteger[Any]]
 """Indices of objects, -1 for none."""
 
+SHARD_NAME = re.compile(r'scenes-([0-9]{5}|[1-9][0-9]{5,})\.jsonl')
 OWNER_STRIDE_PX = 4
 """One sample of the object map is kept for each square of this many image pixels."""
 
@@ -77,7 +79,8 @@ def shard_indices(folder: Path) -> list[int]:
     Raises:
         SceneError: there is none.
     """
-    found = sorted(int(path.stem.split('-')[1]) for path in folder.glob('scenes-*.jsonl'))
+    names = (SHARD_NAME.fullmatch(path.name) for path in folder.glob('scenes-*.jsonl'))
+    found = sorted(int(name[1]) for name in names if name)
     if not found:
         raise SceneError(
             f'expected scene shards (scenes-*.jsonl) in {folder}, found none: '
@@ -90,10 +93,11 @@ def read_shard(folder: Path, index: int) -> list[Scene]:
     """Read the scenes of one shard.
 
     Raises:
-        SceneError: the file or one of its lines cannot be read; the message names the line.
+        SceneError: the file is empty or one of its lines cannot be read; the message names the
+            line.
     """
     path = shard_path(folder, index)
-    scenes = []
+    scenes: list[Scene] = []
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         try:
             scenes.append(scene_from_json(json.loads(line)))
@@ -102,7 +106,26 @@ def read_shard(folder: Path, index: int) -> list[Scene]:
                 f'expected a scene in {path}:{number}, found {line[:80]!r} ({error}): '
                 'delete the shard and render it again'
             ) from error
+    if not scenes:
+        raise SceneError(
+            f'expected scenes in {path}, found none: delete the shard and render it again'
+        )
     return scenes
+
+
+def open_images(folder: Path, index: int) -> NDArray[np.uint8]:
+    """Return the images (N, H, W, 3) of a shard, mapped into memory.
+
+    Raises:
+        SceneError: they are missing or damaged.
+    """
+    path = folder / f'images-{index:05d}.npy'
+    try:
+        return np.asarray(np.load(path, mmap_mode='r'))
+    except (OSError, EOFError, ValueError) as error:
+        raise SceneError(
+            f'expected images in {path}, found {error!r}: delete the shard and render it again'
+        ) from error
 
 
 def read_owners(folder: Path, index: int, scenes: Sequence[Scene]) -> Owners:

@@ -1,6 +1,7 @@
 """Questions in other projects' files: what is written is what was asked, read by other readers."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 from spatialllm_ros.errors import SceneError
 from spatialllm_ros.evaluation.benchmarks.cv_bench import read_cv_bench
 from spatialllm_ros.evaluation.benchmarks.items import BenchmarkItem
+from spatialllm_ros.learning.scene_arrays import open_shards
 from spatialllm_ros.scenes.exchange import asked_images, write_llava, write_tsv
 from spatialllm_ros.scenes.shard_questions import Asking
 from spatialllm_ros.scenes.shards import RenderedScene, write_shard
@@ -92,6 +94,22 @@ def test_every_option_has_a_letter(asked, tmp_path):
     found = list(read_cv_bench(tmp_path / 'questions.tsv'))
     assert [item.query.options for item in found] == [colours] * 8
     assert [colours[item.truth.index] for item in found] == list(colours)
+
+
+def load_all(folder) -> None:
+    list(asked_images(folder, Asking(4)))
+
+
+@pytest.mark.parametrize('content', [None, b'', b'\x93NUMPY no array'])
+def test_images_that_are_missing_or_damaged_are_named(shards, tmp_path, content):
+    folder = shutil.copytree(shards, tmp_path / 'shards')
+    images = folder / 'images-00001.npy'
+    images.unlink()
+    if content is not None:
+        images.write_bytes(content)
+    for read in (load_all, open_shards):
+        with pytest.raises(SceneError, match=r'expected images in .*images-00001\.npy'):
+            read(folder)
 
 
 def test_a_folder_without_shards_is_named(tmp_path):

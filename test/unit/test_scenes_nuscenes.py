@@ -174,6 +174,13 @@ def test_bad_rows_are_named_once_and_the_rest_is_kept(read, tables):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize('rows', [5, None, {'token': 'a'}])
+def test_a_table_that_is_no_list_is_an_error(read, tables, rows):
+    tables['sensor'] = rows
+    with pytest.raises(SceneError, match=r'expected the nuScenes table .*sensor\.json'):
+        read()
+
+
 def test_a_missing_table_is_an_error(tmp_path):
     with pytest.raises(SceneError, match=r'sample_data\.json'):
         list(read_nuscenes(tmp_path, ImportReport()))

@@ -163,7 +163,13 @@ def test_bad_records_are_named_and_the_rest_is_kept(read):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize('text', ['[]', '{', '{"images": []}'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        '[]', '{', '{"images": []}', '{"images": null, "annotations": []}',
+        '{"images": [], "annotations": 5}', 'null',
+    ],
+)  # fmt: skip
 def test_another_file_is_an_error(tmp_path, text):
     path = tmp_path / 'KITTI_val.json'
     path.write_text(text)

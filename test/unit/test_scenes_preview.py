@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.geometry import rotation_from_front
+from spatialllm_ros.scenes import preview
 from spatialllm_ros.scenes.preview import draw_truth, heading_deg
 from spatialllm_ros.schema import CameraModel, Scene, SceneObject
 
@@ -26,6 +28,16 @@ def scene_of(*boxes, front=(-1, 0, 0)) -> Scene:
 def test_a_heading_is_written_in_degrees():
     scene = scene_of((10, 10, 60, 60))
     assert heading_deg(scene.objects[0], scene) == pytest.approx(90)
+
+
+@pytest.mark.parametrize('name', ['sheet', 'sheet.doc'])
+def test_a_name_that_no_image_has_is_refused_before_anything_is_drawn(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(preview, 'SceneSimulator', None)
+    with pytest.raises(
+        ConfigError, match=f'expected an image file, such as .*png, found .*{name}'
+    ):
+        preview.write_preview(tmp_path / 'new' / name, 0)
+    assert not (tmp_path / 'new').exists()
 
 
 @pytest.mark.parametrize(

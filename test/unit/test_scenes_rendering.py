@@ -14,7 +14,7 @@ from spatialllm_ros.scenes.jobs import Part, Workers
 from spatialllm_ros.scenes.layout import sample_world
 from spatialllm_ros.scenes.mirror import mirrored_scene
 from spatialllm_ros.scenes.rendering import RenderRequest, render_scenes
-from spatialllm_ros.scenes.shards import read_scenes, read_shard, shard_path
+from spatialllm_ros.scenes.shards import read_scenes, read_shard, shard_indices, shard_path
 from spatialllm_ros.scenes.simulated import SceneSimulator
 from spatialllm_ros.scenes.simulated_renderer import WorldRenderer
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, VALIDATION_SEEDS, Placement, world_camera
@@ -212,6 +212,19 @@ def test_a_broken_line_is_named(tmp_path):
     path.write_text('\n'.join([lines[0], json.dumps(record)]))
     with pytest.raises(SceneError, match=r'scenes-00000\.jsonl:2'):
         list(read_scenes(tmp_path))
+
+
+def test_an_empty_file_is_named(tmp_path):
+    shard_path(tmp_path, 0).write_text('')
+    with pytest.raises(SceneError, match=r'expected scenes in .*scenes-00000\.jsonl, found none'):
+        rendered(request(tmp_path))
+
+
+def test_files_of_other_names_are_no_shards(tmp_path):
+    for name in ('scenes-00000', 'scenes-00012', 'scenes-123456', 'scenes-old', 'scenes-00000-old',
+                 'scenes-7', 'scenes-000001', 'scenes-00001.bak'):  # fmt: skip
+        (tmp_path / f'{name}.jsonl').write_text('')
+    assert shard_indices(tmp_path) == [0, 12, 123456]
 
 
 def test_an_empty_folder_says_how_to_fill_it(tmp_path):

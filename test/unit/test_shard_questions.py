@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from spatialllm_ros.errors import SceneError
+from spatialllm_ros.errors import ConfigError, SceneError
 from spatialllm_ros.questions import QUESTION_TYPES
 from spatialllm_ros.scenes.exchange import asked_images
 from spatialllm_ros.scenes.jobs import Part, Workers
@@ -76,6 +77,20 @@ def test_no_answer_runs_ahead_over_the_shards(asked):
         total, share = found.total(), 1 / len(QUESTION_TYPES[name].options)
         spread = (share * (1 - share) / total) ** 0.5
         assert max(found.values()) / total < share + 4 * spread + 0.02, (name, found)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'complaint'),
+    [
+        ({'per_scene': -3}, 'at least 1 question for each scene, found -3'),
+        ({'per_scene': 0}, 'at least 1 question for each scene, found 0'),
+        ({'seed': -1}, 'a seed of at least 0, found -1'),
+        ({'split': 'test'}, r"wordings of \['train', 'eval'\], found 'test'"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(changes, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        replace(ASKING, **changes)
 
 
 def test_a_folder_without_shards_is_named(tmp_path):
