@@ -12,7 +12,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from spatialllm_ros import geometry, questions, relations
-from spatialllm_ros.learning import scene_arrays
+from spatialllm_ros.learning import question_arrays, scene_arrays
 from spatialllm_ros.learning.question_arrays import (
     ABSENT,
     QuestionArrays,
@@ -22,7 +22,7 @@ from spatialllm_ros.learning.question_arrays import (
 from spatialllm_ros.learning.scene_arrays import SceneArrays, kept_objects, load_scene_arrays
 from spatialllm_ros.learning.side_by_side import side_by_side
 from spatialllm_ros.questions import Balancer
-from spatialllm_ros.scenes import dataset_questions
+from spatialllm_ros.scenes import catalogue, dataset_questions, mirror, shard_questions
 from spatialllm_ros.scenes.dataset_questions import is_annotated
 from spatialllm_ros.scenes.mirror import mirrored_scene
 from spatialllm_ros.scenes.shard_questions import ask_scene
@@ -164,10 +164,12 @@ def _annotation_digest(folder: Path) -> str:
 
 def _code_digest() -> str:
     """Return a hash of the code that decides what is asked and what is true."""
+    modules = (
+        __file__, geometry.__file__, relations.__file__, catalogue.__file__, mirror.__file__,
+        shard_questions.__file__, question_arrays.__file__,
+    )  # fmt: skip
     package = Path(questions.__file__).parent
-    return _digest(
-        [Path(geometry.__file__), Path(relations.__file__), *sorted(package.glob('*.py'))]
-    )
+    return _digest([*map(Path, modules), *sorted(package.glob('*.py'))])
 
 
 def _digest(files: Iterable[Path]) -> str:

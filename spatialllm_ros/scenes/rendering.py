@@ -10,7 +10,13 @@ from tqdm import tqdm
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.scenes.jobs import ONE_PROCESS, Done, Workers, run_jobs
-from spatialllm_ros.scenes.shards import check_size, read_shard, shard_path, write_shard
+from spatialllm_ros.scenes.shards import (
+    check_size,
+    finished_shards,
+    read_shard,
+    shard_path,
+    write_shard,
+)
 from spatialllm_ros.scenes.simulated import SceneSimulator
 from spatialllm_ros.scenes.world_styles import TRAINED, VARIED
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, VALIDATION_SEEDS, scene_id
@@ -77,6 +83,7 @@ def render_scenes(
     """
     request.folder.mkdir(parents=True, exist_ok=True)
     request = replace(request, folder=request.folder.absolute())  # workers may stand elsewhere
+    _refuse_further_shards(request)
     own = [i for i in range(_shards(request)) if workers.part.holds(i)]
     missing = [i for i in own if not _is_there(request, i)]
     total, left = (sum(len(_seeds(request, i)) for i in some) for some in (own, missing))
@@ -86,6 +93,16 @@ def render_scenes(
 
 def _shards(request: RenderRequest) -> int:
     return -(-request.count // request.shard_size)
+
+
+def _refuse_further_shards(request: RenderRequest) -> None:
+    further = [i for i in finished_shards(request.folder) if i >= _shards(request)]
+    if further:
+        raise ConfigError(
+            f'expected no more than {_shards(request)} shards of {request.shard_size} scenes in '
+            f'{request.folder}, found {shard_path(request.folder, further[0]).name}: choose '
+            'another folder or a larger count, or delete what was not asked for'
+        )
 
 
 def _seeds(request: RenderRequest, index: int) -> range:

@@ -73,14 +73,19 @@ def write_shard(folder: Path, index: int, rendered: Iterable[RenderedScene]) -> 
     return len(items)
 
 
+def finished_shards(folder: Path) -> list[int]:
+    """Return the indices of the finished shards in a folder, in order; there may be none."""
+    names = (SHARD_NAME.fullmatch(path.name) for path in folder.glob('scenes-*.jsonl'))
+    return sorted(int(name[1]) for name in names if name)
+
+
 def shard_indices(folder: Path) -> list[int]:
     """Return the indices of the finished shards in a folder, in order.
 
     Raises:
         SceneError: there is none.
     """
-    names = (SHARD_NAME.fullmatch(path.name) for path in folder.glob('scenes-*.jsonl'))
-    found = sorted(int(name[1]) for name in names if name)
+    found = finished_shards(folder)
     if not found:
         raise SceneError(
             f'expected scene shards (scenes-*.jsonl) in {folder}, found none: '

@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spatialllm_ros import geometry, relations
 from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.learning import question_arrays, question_data
 from spatialllm_ros.learning.pipeline import run_recipe
 from spatialllm_ros.learning.question_data import AskedQuestions, load_question_data
 from spatialllm_ros.learning.recipe import DataConfig, load_recipe
 from spatialllm_ros.learning.scene_arrays import load_scene_arrays, token_shares
 from spatialllm_ros.learning.shard_checks import check_shards
 from spatialllm_ros.questions.vocabulary import build_tokenizer
+from spatialllm_ros.scenes import catalogue, mirror, shard_questions
 from spatialllm_ros.scenes.shards import RenderedScene, write_shard
 from spatialllm_ros.schema import Scene
 
@@ -53,6 +56,19 @@ def test_replaced_scenes_are_asked_anew_and_equal_ones_are_not(scenes, tmp_path)
     fresh = load_question_data(written(tmp_path / 'fresh', scenes[3:]), GRID, 3, asked).questions
     np.testing.assert_array_equal(replaced.tokens, fresh.tokens)
     assert not np.array_equal(first.tokens, fresh.tokens)
+
+
+@pytest.mark.parametrize(
+    'module',
+    [geometry, relations, catalogue, mirror, shard_questions, question_arrays, question_data],
+)
+def test_changed_code_asks_anew(tmp_path, monkeypatch, module):
+    asked = AskedQuestions(build_tokenizer(), per_view=4)
+    before = asked.key(1)
+    changed = tmp_path / 'changed.py'
+    changed.write_text(Path(module.__file__).read_text() + '# changed\n')
+    monkeypatch.setattr(module, '__file__', str(changed))
+    assert asked.key(1) != before
 
 
 def test_shards_behind_the_limit_do_not_matter_to_the_questions(scenes, tmp_path):

@@ -195,6 +195,17 @@ def test_other_scenes_in_the_folder_are_not_taken_for_these(tmp_path, changes):
     assert files(tmp_path) == before
 
 
+@pytest.mark.parametrize(('count', 'further'), [(3, 1), (6, 5)])
+def test_further_scenes_in_the_folder_are_refused(tmp_path, count, further):
+    """In whatever order machines made them: what follows the request may begin with a gap."""
+    rendered(request(tmp_path))
+    shard_path(tmp_path, 1).rename(shard_path(tmp_path, further))
+    before = files(tmp_path)
+    with pytest.raises(ConfigError, match=rf'no more than {count // 3} .*scenes-0000{further}'):
+        rendered(request(tmp_path, count=count))
+    assert files(tmp_path) == before
+
+
 @pytest.mark.skipif(not find_spec('ray'), reason='requirements/ray.txt is not installed')
 @pytest.mark.filterwarnings('ignore')  # Ray's own
 def test_a_ray_cluster_renders_the_same(tmp_path):
