@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from spatialllm_ros import geometry, questions, relations
+from spatialllm_ros import footprints, geometry, questions, relations
 from spatialllm_ros.learning import question_arrays, scene_arrays
 from spatialllm_ros.learning.question_arrays import (
     ABSENT,
@@ -165,8 +165,8 @@ def _annotation_digest(folder: Path) -> str:
 def _code_digest() -> str:
     """Return a hash of the code that decides what is asked and what is true."""
     modules = (
-        __file__, geometry.__file__, relations.__file__, catalogue.__file__, mirror.__file__,
-        shard_questions.__file__, question_arrays.__file__,
+        __file__, geometry.__file__, footprints.__file__, relations.__file__, catalogue.__file__,
+        mirror.__file__, shard_questions.__file__, question_arrays.__file__,
     )  # fmt: skip
     package = Path(questions.__file__).parent
     return _digest([*map(Path, modules), *sorted(package.glob('*.py'))])

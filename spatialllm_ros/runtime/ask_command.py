@@ -20,8 +20,8 @@ from spatialllm_ros.schema import Answer, Frame, Query
 
 EXAMPLES = """\
 examples:
-  spatialllm ask kitchen.jpg 'is the mug left of the bottle?' --option yes --option no
-  spatialllm ask kitchen.jpg 'how far is the mug?' --fov-deg 69
+  spatialllm ask kitchen.jpg 'is the mug next to the bottle?' --option yes --option no
+  spatialllm ask kitchen.jpg 'how far away is the mug?' --fov-deg 69
   spatialllm ask drive.mcap 'is there a red car?' --every 30 --json
   spatialllm ask kitchen.jpg 'is there a mug?' --remote http://localhost:8000/v1 --model qwen3-vl
 """

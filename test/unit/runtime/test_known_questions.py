@@ -1,0 +1,46 @@
+"""What the documents tell users to ask is what the shipped model learned to answer."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from spatialllm_ros.questions.generator import plural
+from spatialllm_ros.questions.phrasings import PHRASINGS
+from spatialllm_ros.runtime.ask_command import EXAMPLES
+from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / 'docs' / 'guide' / 'questions.md').read_text()
+NOUN = '|'.join(word for name in CATEGORIES for word in (plural(name), name))
+PHRASE = rf'((small|large) )?(({"|".join(COLOURS)}) )?({NOUN})( on the (floor|block|shelf))?'
+WORDINGS = [
+    re.compile(re.sub(r'\\\{.\\\}', lambda _: PHRASE, re.escape(wording)))
+    for phrasings in PHRASINGS.values()
+    for wording in (*phrasings.train, *phrasings.evaluation)
+]
+
+
+def asked_in(text) -> list[str]:
+    """Return what a document's commands and its blocks of text ask."""
+    quoted = re.findall(r"""["']([a-z][a-z ,]+\?)["']""", text)
+    blocks = re.findall(r'```text\n(.*?)```', text, re.DOTALL)
+    return [*quoted, *(line for block in blocks for line in block.splitlines())]
+
+
+def test_the_page_names_every_object_and_colour():
+    table = {row.split('|')[1].strip(): row.split('|')[2] for row in re.findall(r'\|.*\|', PAGE)}
+    for label, has_front in (('with a front', True), ('without', False)):
+        expected = [name for name, own in CATEGORIES.items() if own.has_front == has_front]
+        assert [word.strip() for word in table[label].split(',')] == expected
+    assert [word.strip() for word in table['colours'].split(',')] == list(COLOURS)
+
+
+@pytest.mark.parametrize(
+    'text', [PAGE, (ROOT / 'README.md').read_text(), EXAMPLES], ids=['page', 'README', 'help']
+)
+def test_what_documents_ask_is_worded_as_the_model_learned_it(text):
+    questions = asked_in(text)
+    assert len(questions) >= 3
+    for question in questions:
+        assert any(wording.fullmatch(question) for wording in WORDINGS), question
