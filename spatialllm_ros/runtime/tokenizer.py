@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import tokenizers
@@ -64,11 +65,12 @@ class Tokenizer:
         read = self._tokenizer.encode(text, add_special_tokens=False)
         if not self.whole_words:
             return tuple(read.ids), ()
-        parts = Counter(read.word_ids)
-        ends = zip(read.word_ids, read.ids, strict=True)
-        unknown = {word for word, token in ends if token == self._unknown}
-        spans = [read.word_to_chars(word) for word in parts if parts[word] > 1 or word in unknown]
-        words = (text[start:end] for start, end in spans)
+        words = []
+        pieces = zip(read.word_ids, read.ids, read.offsets, strict=True)
+        for _, group in groupby(pieces, itemgetter(0)):
+            _, parts, offsets = zip(*group, strict=True)
+            if len(parts) > 1 or parts[0] == self._unknown:
+                words.append(text[offsets[0][0] : offsets[-1][1]])
         return tuple(read.ids), tuple(word for word in words if word.isalnum())
 
 
