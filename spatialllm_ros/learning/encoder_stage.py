@@ -21,6 +21,7 @@ from spatialllm_ros.learning.recipe import PROBING, StageConfig
 from spatialllm_ros.learning.scene_arrays import SceneArrays
 from spatialllm_ros.learning.views import scene_views, training_views
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
+from spatialllm_ros.model.token_weights import token_weights
 
 EVALUATION_BATCH = 64
 
@@ -37,8 +38,8 @@ class EncoderStage(nn.Module):
         config = model.config
         self.model = model
         self.positions: torch.Tensor
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad = name.startswith('vision_towers.')
+        model.requires_grad_(False)
+        teach_backbones(model)
         self.probe = DenseProbe(sum(part.hidden_size for part in config.vision_configs))
         positions = token_positions(config.image_rows, config.image_columns)
         self.register_buffer('positions', positions, persistent=False)
@@ -53,6 +54,16 @@ class EncoderStage(nn.Module):
         tokens = self.model.vision_features(batch['pixels'], batch['camera'])
         truth = dense_truth(batch['shares'], batch['labels'], batch['targets'], self.positions)
         return self.probe(patch_features(tokens, len(self.positions))), truth
+
+
+def teach_backbones(model: SpatialLLMForConditionalGeneration) -> None:
+    """Have the backbones learn, save what no image token depends on.
+
+    Several processes would wait in vain for the gradient of that.
+    """
+    read = token_weights(model.config)  # type: ignore[arg-type]
+    for name, parameter in model.vision_towers.named_parameters(prefix='vision_towers'):
+        parameter.requires_grad = name in read
 
 
 def encoder_stage(

@@ -17,7 +17,7 @@ from transformers import PreTrainedConfig
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning import grounding
 from spatialllm_ros.learning.attention import PLAIN_ATTENTION
-from spatialllm_ros.learning.encoder_stage import token_positions
+from spatialllm_ros.learning.encoder_stage import teach_backbones, token_positions
 from spatialllm_ros.learning.grounding import GroundingHeads, Mentions
 from spatialllm_ros.learning.loading import Batch
 from spatialllm_ros.learning.packing import IGNORED, visible
@@ -57,7 +57,9 @@ class QuestionStage(nn.Module):
         positions = token_positions(model.config.image_rows, model.config.image_columns)
         self.register_buffer('positions', positions, persistent=False)
         model.requires_grad_(True)
-        model.vision_towers.requires_grad_(config.train_vision)
+        model.vision_towers.requires_grad_(False)
+        if config.train_vision:
+            teach_backbones(model)
         model.language_model.requires_grad_(config.train_decoder)
         # Several processes wait for the gradient of every parameter that has one.
         self.heads.requires_grad_(config.grounding == '3d')

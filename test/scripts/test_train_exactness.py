@@ -27,6 +27,12 @@ MODEL = {
                     'max_position_embeddings': 256, 'attention_dropout': 0.1,
                     'tie_word_embeddings': True},
 }  # fmt: skip
+SIGLIP = {
+    'model_type': 'siglip_vision_model', 'hidden_size': 16, 'intermediate_size': 24,
+    'num_hidden_layers': 2, 'num_attention_heads': 2, 'image_size': 48, 'patch_size': 16,
+    'use': {'size': [48, 48]},
+}  # fmt: skip
+"""A backbone with a pooling head, which no image token depends on."""
 STAGE = {
     'steps': STEPS, 'batch': 4, 'learning_rate': 0.0005, 'optimiser': 'muon', 'warmup_steps': 2,
     'log_every': 1, 'evaluate_every': 4, 'checkpoint_every': 3, 'questions_per_image': 4,
@@ -51,11 +57,11 @@ def trained(shards, tmp_path_factory):
     """Return the function that trains one stage and returns its folder, once for equal wishes."""
     done: dict[str, Path] = {}
 
-    def train(processes: int = 1, **changes) -> Path:
-        wish = f'{processes} {changes}'
+    def train(processes: int = 1, vision: tuple[dict, ...] = (), **changes) -> Path:
+        wish = f'{processes} {vision} {changes}'
         if wish not in done:
             folder = tmp_path_factory.mktemp('run')
-            command = train_command(shards, folder, processes, **changes)
+            command = train_command(shards, folder, processes, vision, **changes)
             subprocess.run(command, cwd=ROOT, env=one_thread(), check=True)
             done[wish] = folder / 'instruction'
         return done[wish]
@@ -63,10 +69,11 @@ def trained(shards, tmp_path_factory):
     return train
 
 
-def train_command(shards, folder, processes=1, **changes) -> list[str]:
+def train_command(shards, folder, processes=1, vision=(), **changes) -> list[str]:
+    model = {**MODEL, 'vision_configs': [*MODEL['vision_configs'], *vision]}
     data = {'train': str(shards / 'train'), 'validation': str(shards / 'validation'),
             'train_scenes': 24, 'validation_scenes': 4}  # fmt: skip
-    recipe = {'name': 'tiny', 'seed': 3, 'model': MODEL, 'data': data,
+    recipe = {'name': 'tiny', 'seed': 3, 'model': model, 'data': data,
               'stages': {'instruction': {**STAGE, **changes}}}  # fmt: skip
     path = folder / 'tiny.yaml'
     path.write_text(yaml.safe_dump(recipe))
@@ -111,8 +118,10 @@ def test_a_killed_run_ends_at_the_weights_of_an_unbroken_one(trained, shards, tm
         assert value.tobytes() == found[name].tobytes(), name
 
 
-def test_two_processes_learn_what_one_learns_from_their_batches(trained):
-    alone, together = curve(trained(accumulate=2)), curve(trained(processes=2))
+@pytest.mark.parametrize('vision', [(), (SIGLIP,)], ids=['nano', 'siglip'])
+def test_two_processes_learn_what_one_learns_from_their_batches(trained, vision):
+    alone = curve(trained(accumulate=2, vision=vision))
+    together = curve(trained(processes=2, vision=vision))
     assert alone.keys() == together.keys()
     losses = [key for key in alone if key[1] == 'train']
     assert len(losses) == STEPS * len({key[2] for key in losses})
