@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -28,29 +29,43 @@ def average_models(folders: Sequence[Path], out: Path) -> None:
 
     Args:
         folders: bundles or model folders, of the same sizes and words.
-        out: a new model folder, with the configuration of the first.
+        out: a new model folder, with the configuration of the first; there when it is whole.
 
     Raises:
-        ConfigError: fewer than two models, one without weights or words, or unlike ones.
+        ConfigError: fewer than two models, one without weights or words, unlike ones, or an
+            ``out`` that exists.
     """
     if len(folders) < 2:
         raise ConfigError(f'expected at least two models to average, found {len(folders)}')
+    if out.exists():
+        raise ConfigError(
+            f'expected a new folder for the average, found {out} there already; name another --out'
+        )
     first, *others = (_weights(folder) for folder in folders)
     sums = {name: values.double() for name, values in first.items()}
     for folder, weights in zip(folders[1:], others, strict=True):
         _check_alike(folders[0], first, folder, weights)
         for name, values in weights.items():
             sums[name] += values
-    out.mkdir(parents=True, exist_ok=True)
     means = {name: total / len(folders) for name, total in sums.items()}
     kept = {
         name: mean.float() if first[name].is_floating_point() else mean.to(first[name].dtype)
         for name, mean in means.items()
     }
-    save_file(kept, out / WEIGHTS, metadata={'format': 'pt'})
-    for name in BESIDE:
-        if (folders[0] / name).exists():
-            shutil.copyfile(folders[0] / name, out / name)
+    _write(kept, folders[0], out)
+
+
+def _write(weights: dict[str, torch.Tensor], beside: Path, out: Path) -> None:
+    """Write a model folder at once: made aside, and moved there when it is whole."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent) as aside:
+        made = Path(aside) / out.name
+        made.mkdir()
+        save_file(weights, made / WEIGHTS, metadata={'format': 'pt'})
+        for name in BESIDE:
+            if (beside / name).exists():
+                shutil.copyfile(beside / name, made / name)
+        made.rename(out)
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -68,3 +68,25 @@ def test_a_matrix_that_is_stored_twice_is_the_same_one(folders, tmp_path):
     save_file({table: words, head: words + 1}, folders[0] / 'model.safetensors')
     with pytest.raises(ConfigError, match='lm_head'):
         average_models(folders[:2], tmp_path / 'other')
+
+
+@pytest.mark.parametrize('taken', ['model-0', 'other', 'file'])
+def test_what_is_there_already_stays_as_it_is(folders, tmp_path, taken):
+    """An average written over one of its models, or into a bundle, would destroy that."""
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other' / 'decoder.onnx').write_text('graph')
+    (tmp_path / 'file').write_text('text')
+    before = {p: p.read_bytes() for p in tmp_path.rglob('*') if p.is_file()}
+    with pytest.raises(ConfigError, match=f'a new folder.*found .*{taken}'):
+        average_models(folders, tmp_path / taken)
+    assert {p: p.read_bytes() for p in tmp_path.rglob('*') if p.is_file()} == before
+
+
+def test_an_average_that_breaks_off_is_not_there(folders, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError('no space left on device')
+
+    monkeypatch.setattr('spatialllm_ros.learning.averaging.shutil.copyfile', full)
+    with pytest.raises(OSError, match='no space'):
+        average_models(folders, tmp_path / 'out')
+    assert {path.name for path in tmp_path.iterdir()} == {'model-0', 'model-1', 'model-2'}
