@@ -66,7 +66,7 @@ def resume_moments(module: nn.Module, optimisers: list[Optimizer], moments: Mome
     """Put what ``moments_by_name`` returned back into the optimisers.
 
     Raises:
-        ConfigError: another optimiser moved a parameter.
+        ConfigError: another optimiser moved a parameter, or it rests now.
     """
     by_name: dict[str, dict[str, torch.Tensor]] = {}
     for key, value in moments.items():
@@ -76,7 +76,13 @@ def resume_moments(module: nn.Module, optimisers: list[Optimizer], moments: Mome
     for name, parameter in module.named_parameters():
         if name not in by_name:
             continue
-        owner = owners[id(parameter)]
+        owner = owners.get(id(parameter))
+        if owner is None:
+            raise ConfigError(
+                f'expected {name} to learn as in the checkpoint, found it at rest: let the recipe '
+                'train what it trained before, or begin in another folder, with start: the model '
+                'of this one'
+            )
         if set(by_name[name]) != MOMENTS[type(owner)]:
             raise ConfigError(
                 f'expected {sorted(MOMENTS[type(owner)])} of {name}, found '

@@ -110,6 +110,14 @@ def test_weights_of_another_model_are_refused(tmp_path):
         run_stage(other, config(), tmp_path)
 
 
+def test_what_learned_and_rests_now_is_named(tmp_path):
+    run_stage(stage(), config(steps=2), tmp_path)
+    frozen = stage()
+    frozen.module.layer.weight.requires_grad_(False)
+    with pytest.raises(ConfigError, match=r'layer\.weight to learn .*another folder'):
+        run_stage(frozen, config(steps=4), tmp_path)
+
+
 def test_missing_checkpoint_and_bad_numbers_are_named(tmp_path):
     with pytest.raises(ConfigError, match='run that stage first'):
         load_weights(tmp_path)
