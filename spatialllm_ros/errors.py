@@ -8,6 +8,7 @@ SpatialLLMError
 ├── GeometryError               points or directions for which the asked quantity does not exist
 ├── SceneError                  a scene that cannot be rendered, read or written
 ├── TrainingGateError           a training stage that did not reach what the next one needs
+├── TrainingDivergedError       a training run whose loss or gradient is no number any more
 ├── AnswerParseError            the model's words do not follow the answer grammar
 ├── BusyError                   no room for another question now
 ├── CancelledError              a question that its caller, or a shutdown, ended early
@@ -54,6 +55,10 @@ class SceneError(SpatialLLMError):
 
 class TrainingGateError(SpatialLLMError):
     """A training stage did not reach what the next stage needs."""
+
+
+class TrainingDivergedError(SpatialLLMError):
+    """A training run's loss or gradient is no number any more."""
 
 
 class AnswerParseError(SpatialLLMError):

@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import nn
 
-from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.errors import ConfigError, TrainingDivergedError
 from spatialllm_ros.learning.checkpoints import (
     Progress,
     has_checkpoint,
@@ -45,6 +45,7 @@ from spatialllm_ros.learning.sharding import (
     gradients_kept,
     placed,
     readable,
+    whole,
 )
 
 PRECISIONS = ('auto', 'bf16', 'fp32')
@@ -213,7 +214,8 @@ class _Run:
                 own = self._take_batch(next(batches))
             for name, value in own.items():
                 losses[name] = losses.get(name, 0.0) + value / count
-        self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
+        norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
+        self._check_finite({**losses, 'gradient norm': float(whole(norm))})
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
@@ -231,6 +233,21 @@ class _Run:
         names = list(losses)
         values = torch.stack([losses[name].detach().float() for name in names])
         return dict(zip(names, values.tolist(), strict=True))
+
+    def _check_finite(self, values: dict[str, float]) -> None:
+        """Stop before weights are spoilt, and with them the checkpoint."""
+        lost = [f'{name} {value}' for name, value in values.items() if not math.isfinite(value)]
+        if lost:
+            kept = (
+                f'the checkpoint of step {load_progress(self.folder).step} is whole'
+                if has_checkpoint(self.folder)
+                else 'there is no checkpoint yet'
+            )
+            raise TrainingDivergedError(
+                f'stage {self.stage.name!r}: expected finite losses and gradients, found '
+                f'{", ".join(lost)} in step {self.step + 1} of {self.config.steps}; {kept}: go '
+                'on with a lower learning_rate, more warmup_steps or precision: fp32'
+            )
 
     def _agreed(self, out_of_time: bool) -> bool:
         """Return what the main process says: a process that stopped alone would end all."""

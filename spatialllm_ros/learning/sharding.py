@@ -69,10 +69,15 @@ def gathered(tensors: dict[str, torch.Tensor], keep: bool) -> dict[str, torch.Te
     """Return whole tensors in main memory, where ``keep``; every process has to take part."""
     kept = {}
     for name, value in tensors.items():
-        whole = value.full_tensor() if isinstance(value, DTensor) else value
+        value_here = whole(value)
         if keep:
-            kept[name] = whole.cpu().contiguous()
+            kept[name] = value_here.cpu().contiguous()
     return kept
+
+
+def whole(value: torch.Tensor) -> torch.Tensor:
+    """Return a tensor of which each process may have a part; every process has to take part."""
+    return value.full_tensor() if isinstance(value, DTensor) else value
 
 
 def shared_like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:

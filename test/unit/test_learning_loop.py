@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from spatialllm_ros.errors import ConfigError, TrainingGateError
+from spatialllm_ros.errors import ConfigError, TrainingDivergedError, TrainingGateError
 from spatialllm_ros.evaluation.resident_memory import resident_bytes
 from spatialllm_ros.learning.checkpoints import load_weights
 from spatialllm_ros.learning.freed_memory import give_back_freed_memory
@@ -116,6 +116,27 @@ def test_what_learned_and_rests_now_is_named(tmp_path):
     frozen.module.layer.weight.requires_grad_(False)
     with pytest.raises(ConfigError, match=r'layer\.weight to learn .*another folder'):
         run_stage(frozen, config(steps=4), tmp_path)
+
+
+@pytest.mark.parametrize('spoilt', ['loss', 'gradient'])
+def test_what_is_no_number_stops_a_run_before_its_checkpoint_is_lost(tmp_path, spoilt):
+    run_stage(stage(), config(steps=14), tmp_path)
+    before = load_weights(tmp_path)
+    broken = stage()
+    unspoilt = broken.module.forward
+
+    def forward(batch):
+        total = unspoilt(batch)['total']
+        # The square root's slope at zero is infinite: a finite loss whose gradient is not.
+        spoils = float('nan') if spoilt == 'loss' else (total - total.detach()).sqrt()
+        return {'total': total + spoils}
+
+    broken.module.forward = forward
+    with pytest.raises(TrainingDivergedError, match=r'step 15 .*step 14 .*learning_rate'):
+        run_stage(broken, config(checkpoint_every=1), tmp_path)
+    after = load_weights(tmp_path)
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert all(value.isfinite().all() for value in broken.module.parameters())
 
 
 def test_missing_checkpoint_and_bad_numbers_are_named(tmp_path):
