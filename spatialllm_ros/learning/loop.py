@@ -12,7 +12,7 @@ import csv
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -105,6 +105,11 @@ class LoopConfig:
                 'expected steps, batch and accumulate of at least 1 and decay_share within 0..1, '
                 f'found {self.steps}, {self.batch}, {self.accumulate}, {self.decay_share}'
             )
+
+    def until(self, deadline_s: float) -> LoopConfig:
+        """Return the same, to stop at this reading of the monotonic clock if not before."""
+        left = max(0.0, deadline_s - time.monotonic()) / 60
+        return replace(self, minutes=min(self.minutes, left))
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step: warm-up, plateau, linear decay to zero."""

@@ -7,6 +7,7 @@ model as transformers saves it.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def run_recipe(
         recipe: what to train.
         folder: where checkpoints go; a run that was stopped goes on from there.
         only: run this stage alone.
-        minutes: stop after this long, keeping the checkpoint.
+        minutes: stop after this long, keeping the checkpoint; a stage's own ``minutes`` hold
+            within it.
 
     Returns:
         The scores of the last stage that ran.
@@ -53,11 +55,12 @@ def run_recipe(
         TrainingGateError: a stage did not reach what the next one needs.
         ConfigError: the recipe has no stage ``only``.
     """
+    deadline_s = time.monotonic() + 60 * minutes
     scores: dict[str, float] = {}
     if only is not None and only not in recipe.stages:
         raise ConfigError(f'expected a stage of {list(recipe.stages)}, found {only!r}')
     for name in stages_to_run(recipe, folder) if only is None else [only]:
-        scores = _run_one(recipe, name, folder, minutes)
+        scores = _run_one(recipe, name, folder, deadline_s)
         if not scores['finished']:
             break
         check_gate(name, recipe.stages[name], scores)
@@ -103,7 +106,7 @@ def _found(score: float) -> str:
     return f'found {score:.3f}'
 
 
-def _run_one(recipe: Recipe, name: str, folder: Path, minutes: float) -> dict[str, float]:
+def _run_one(recipe: Recipe, name: str, folder: Path, deadline_s: float) -> dict[str, float]:
     torch.manual_seed(recipe.seed)
     config = recipe.stages[name]
     tokenizer = recipe_tokenizer(recipe)
@@ -113,7 +116,7 @@ def _run_one(recipe: Recipe, name: str, folder: Path, minutes: float) -> dict[st
         stage = _build_stage(recipe, name, model, tokenizer, folder / name)
     _load_start(stage.module, recipe, name, folder)
     stage = replace(stage, parts=shardable_parts(model))
-    scores = run_stage(stage, replace(config.loop, minutes=minutes), folder / name)
+    scores = run_stage(stage, config.loop.until(deadline_s), folder / name)
     if processes.is_main_process:
         _save_model(model, merged_weights(load_weights(folder / name), config.lora), folder)
         tokenizer.save(str(folder / 'model' / 'tokenizer.json'))

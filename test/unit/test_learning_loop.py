@@ -1,6 +1,9 @@
 """The loop's schedule by hand, and that a broken run resumes to the same weights, bit for bit."""
 
 import ctypes
+import math
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ from torch import nn
 
 from spatialllm_ros.errors import ConfigError, TrainingDivergedError, TrainingGateError
 from spatialllm_ros.evaluation.resident_memory import resident_bytes
+from spatialllm_ros.learning import pipeline
 from spatialllm_ros.learning.checkpoints import load_weights
 from spatialllm_ros.learning.freed_memory import give_back_freed_memory
 from spatialllm_ros.learning.loop import LoopConfig, Stage, run_stage
@@ -137,6 +141,35 @@ def test_what_is_no_number_stops_a_run_before_its_checkpoint_is_lost(tmp_path, s
     after = load_weights(tmp_path)
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert all(value.isfinite().all() for value in broken.module.parameters())
+
+
+def test_a_runs_time_is_that_of_all_its_stages(tmp_path, monkeypatch):
+    given = []
+
+    def run_one(recipe, name, folder, deadline_s):
+        given.append(deadline_s)
+        return {'finished': 1.0}
+
+    monkeypatch.setattr(pipeline, '_run_one', run_one)
+    monkeypatch.setattr(pipeline, 'check_gate', lambda *_: None)
+    before_s = time.monotonic()
+    run_recipe(load_recipe(NANO), tmp_path, minutes=60)
+    assert len(given) == 3
+    assert len(set(given)) == 1
+    assert before_s + 3600 <= given[0] <= time.monotonic() + 3600
+    run_recipe(load_recipe(NANO), tmp_path)
+    assert given[-1] == math.inf
+
+
+@pytest.mark.parametrize(
+    ('own', 'left', 'expected'),
+    [(math.inf, math.inf, math.inf), (5.0, math.inf, 5.0), (5.0, 2.0, 2.0), (5.0, 9.0, 5.0),
+     (math.inf, -1.0, 0.0)],
+)  # fmt: skip
+def test_a_stages_own_time_holds_within_the_runs(own, left, expected):
+    found = config(minutes=own).until(time.monotonic() + 60 * left)
+    assert found.minutes == pytest.approx(expected, abs=0.1)
+    assert replace(found, minutes=own) == config(minutes=own)
 
 
 def test_missing_checkpoint_and_bad_numbers_are_named(tmp_path):
