@@ -31,7 +31,12 @@ from spatialllm_ros.deploy.needed_words import NeededWords
 from spatialllm_ros.deploy.parity import check_parity
 from spatialllm_ros.deploy.replacing import replaced_bundle
 from spatialllm_ros.deploy.rounding import computing_as_stored, round_to_half
-from spatialllm_ros.deploy.special_tokens import SPECIAL_WORDS, ids_of, special_tokens
+from spatialllm_ros.deploy.special_tokens import (
+    SPECIAL_WORDS,
+    check_belongs,
+    ids_of,
+    special_tokens,
+)
 from spatialllm_ros.deploy.vision_graph import OPSETS, write_vision_graph
 from spatialllm_ros.deploy.vocabulary_rows import cut_model
 from spatialllm_ros.deploy.weight_shards import write_shards
@@ -128,11 +133,12 @@ def export_bundle(
 
     Raises:
         ConfigError: the model or the tokenizer is of a kind that cannot be exported, or not with
-            these settings, the folder holds something else than a bundle, or disk or context are
-            too small.
+            these settings, the two do not belong together, the folder holds something else than a
+            bundle, or disk or context are too small.
     """
     folder = folder.resolve()
     special_tokens(tokenizer.read_bytes(), tokenizer)
+    check_belongs(tokenizer.read_bytes(), tokenizer, model)
     model.eval()
     words, adapted = adapt_model(model, tokenizer.read_bytes(), settings)
     tokens = special_tokens(words, tokenizer)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.learning.building import MARKS
 from spatialllm_ros.questions.vocabulary import whole_answers
 from spatialllm_ros.runtime.bundle import SpecialTokens
 
@@ -39,3 +41,36 @@ def ids_of(tokenizer: bytes, words: Sequence[str]) -> dict[str, int]:
     """Return the ids of those words that a ``tokenizer.json`` knows."""
     vocabulary = Tokenizer.from_buffer(tokenizer).get_vocab()
     return {word: vocabulary[word] for word in words if word in vocabulary}
+
+
+def check_belongs(tokenizer: bytes, path: Path, model: Any) -> None:
+    """Refuse the ``tokenizer.json`` of other weights.
+
+    Args:
+        tokenizer: one in which ``special_tokens`` found all.
+        path: of its file.
+        model: a ``SpatialLLMForConditionalGeneration``.
+
+    Raises:
+        ConfigError: it has an id without a row of the embeddings, or a mark has another id than
+            in the model's configuration.
+    """
+    words = Tokenizer.from_buffer(tokenizer).get_vocab()
+    rows, greatest = model.get_input_embeddings().weight.shape[0], max(words.values())
+    problems = [f'the id {greatest} for {rows} rows of embeddings'] if greatest >= rows else []
+    problems += [
+        f'{mark} as {words[mark]} instead of {own}'
+        for mark, own in _configured(model.config).items()
+        if mark in words and own not in (None, words[mark], [words[mark]])
+    ]
+    if problems:
+        raise ConfigError(
+            f'{path}: expected the tokenizer of these weights, found {"; ".join(problems)}; put '
+            'the tokenizer.json of their training beside them'
+        )
+
+
+def _configured(config: Any) -> dict[str, Any]:
+    """Return the ids of marks that a configuration tells; one may be a list, or None."""
+    ids = {**vars(config.text_config), **vars(config)}
+    return {mark: ids.get(f'{name}_token_id') for name, mark in MARKS.items()}

@@ -10,7 +10,6 @@ from torch import nn
 
 from spatialllm_ros.deploy.needed_words import NeededWords
 from spatialllm_ros.deploy.vocabulary_cut import CutVocabulary, cut_vocabulary
-from spatialllm_ros.errors import ConfigError
 
 MARK = '_token_id'
 """Ends the names under which configurations keep ids."""
@@ -21,21 +20,15 @@ def cut_model(model: Any, tokenizer: bytes, words: NeededWords, marks: set[int])
 
     Args:
         model: a ``SpatialLLMForConditionalGeneration``, which is changed.
-        tokenizer: its ``tokenizer.json``.
+        tokenizer: its ``tokenizer.json``; see ``check_belongs``.
         words: what is kept.
         marks: ids that are kept besides those of the model's configuration.
 
     Raises:
-        ConfigError: the tokenizer cannot be cut, or knows more than the model.
+        ConfigError: the tokenizer cannot be cut.
     """
     marks = marks | {number for config in _configs(model) for number in _marks(config)}
     cut = cut_vocabulary(tokenizer, words.texts, marks)
-    rows = model.get_input_embeddings().weight.shape[0]
-    if cut.kept[-1] >= rows:
-        raise ConfigError(
-            f'expected a tokenizer of at most the {rows} tokens that the model knows, found the '
-            f'id {cut.kept[-1]} in it; put the tokenizer beside the weights that belongs to them'
-        )
     _keep_rows(model, torch.tensor(cut.kept))
     for config in _configs(model):
         _renumber(config, cut)

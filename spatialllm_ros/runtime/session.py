@@ -40,13 +40,14 @@ class SpatialSession(Session):
         """Use an engine that was loaded from the same bundle.
 
         Raises:
-            BundleError: tokenizer or embeddings do not fit the manifest.
+            BundleError: tokenizer or embeddings do not fit the manifest, or each other.
         """
         self.bundle = bundle
         self._engine = engine
         self._manifest = bundle.manifest
         self._tokenizer = Tokenizer(bundle.path(TOKENIZER))
         self._embeddings = _load_embeddings(bundle)
+        _check_rows(bundle, self._tokenizer.last_id)
         self._prompts = PromptBuilder(bundle.manifest, self._tokenizer)
 
     @classmethod
@@ -205,3 +206,13 @@ def _load_embeddings(bundle: Bundle) -> Floats:
             f'found {table.shape}; {REMEDY}'
         )
     return table
+
+
+def _check_rows(bundle: Bundle, last_id: int) -> None:
+    """Refuse a tokenizer with words that the table of embeddings lacks."""
+    rows = bundle.manifest.decoder.vocabulary
+    if last_id >= rows:
+        raise BundleError(
+            f'{bundle.path(TOKENIZER)}: expected ids below {rows}, the rows of '
+            f'{bundle.path(EMBEDDINGS)}, found {last_id}; {REMEDY}'
+        )

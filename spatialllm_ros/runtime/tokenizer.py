@@ -44,9 +44,9 @@ class Tokenizer:
         )
 
     @property
-    def size(self) -> int:
-        """How many ids there are."""
-        return int(self._tokenizer.get_vocab_size())
+    def last_id(self) -> int:
+        """The greatest id."""
+        return int(max(self._tokenizer.get_vocab().values()))
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the ids of a text, without special tokens."""

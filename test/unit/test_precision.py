@@ -66,7 +66,7 @@ def bundles(tmp_path_factory):
             text_config={'model_type': 'llama', 'vocab_size': tokenizer.get_vocab_size(),
                          'hidden_size': SIZE, 'intermediate_size': 48, 'num_hidden_layers': 2,
                          'num_attention_heads': 2, 'num_key_value_heads': 1,
-                         'tie_word_embeddings': True},
+                         'tie_word_embeddings': True, 'bos_token_id': 2, 'eos_token_id': 3},
             image_size=(32, 32), image_grid=(2, 2),
         )
     )  # fmt: skip

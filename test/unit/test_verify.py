@@ -36,7 +36,8 @@ TOKENIZER = build_tokenizer()
 TOWER = {'hidden_size': 12, 'intermediate_size': 16, 'num_hidden_layers': 2,
          'num_attention_heads': 2, 'image_size': 64, 'patch_size': 16}  # fmt: skip
 DECODER = {'vocab_size': TOKENIZER.get_vocab_size(), 'hidden_size': 32, 'intermediate_size': 48,
-           'num_hidden_layers': 2, 'num_attention_heads': 4, 'num_key_value_heads': 2}  # fmt: skip
+           'num_hidden_layers': 2, 'num_attention_heads': 4, 'num_key_value_heads': 2,
+           'bos_token_id': 2, 'eos_token_id': 3}  # fmt: skip
 MODELS = {
     'clip, dinov2 and llama': (['clip_vision_model', 'dinov2'], 'llama'),
     'siglip and qwen2': (['siglip_vision_model'], 'qwen2'),

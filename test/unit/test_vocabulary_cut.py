@@ -253,12 +253,33 @@ def test_other_tokenizers_are_not_cut(make, complaint):
     assert 'leave out --vocabulary' in str(caught.value)
 
 
-def test_a_tokenizer_that_knows_more_than_the_model_is_refused(byte_level):
-    model = make_model(build_tokenizer(), is_tied=True)
-    weight = model.get_input_embeddings().weight
-    model.get_input_embeddings().weight = torch.nn.Parameter(weight[:300])
-    with pytest.raises(ConfigError, match='at most the 300 tokens that the model knows'):
-        cut_model(model, byte_level.to_str().encode(), NeededWords('', LINES), set())
+def longer(words):
+    """Know one word more than the model has rows."""
+    return {**words, 'zebra': len(words)}, [f'the id {len(words)} for {len(words)} rows']
+
+
+def numbered_backwards(words):
+    last = len(words) - 1
+    marks = ('<pad>', '<s>', '</s>', '<image>', '<answer>')
+    complaints = [f'{mark} as {last - words[mark]} instead of {words[mark]}' for mark in marks]
+    return {word: last - number for word, number in words.items()}, complaints
+
+
+@pytest.mark.parametrize('source', [None, NeededWords('', LINES)])
+@pytest.mark.parametrize('change', [longer, numbered_backwards])
+def test_a_tokenizer_of_other_weights_is_refused(tmp_path, change, source):
+    own = build_tokenizer()
+    plain = json.loads(own.to_str())
+    plain['model']['vocab'], complaints = change(plain['model']['vocab'])
+    for added in plain['added_tokens']:
+        added['id'] = plain['model']['vocab'][added['content']]
+    path = tmp_path / 'tokenizer.json'
+    path.write_text(json.dumps(plain))
+    settings = ExportSettings(context=150, words=source)
+    with pytest.raises(ConfigError, match='expected the tokenizer of these weights') as caught:
+        export_bundle(make_model(own, is_tied=True), path, tmp_path / 'bundle', settings)
+    assert all(words in str(caught.value) for words in (str(path), *complaints))
+    assert [item.name for item in tmp_path.iterdir()] == ['tokenizer.json']
 
 
 def test_words_of_a_file_go_with_those_of_answers(file):

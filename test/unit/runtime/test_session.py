@@ -1,5 +1,6 @@
 """Packed decoding and closed answers against a slow reading of each text from its beginning."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -351,4 +352,14 @@ def test_files_that_are_not_what_they_should_be(bundle_folder, text_session, nam
 def test_embeddings_of_another_model_are_refused(bundle_folder, text_session):
     np.save(bundle_folder / 'embeddings.npy', np.zeros((3, 3), np.float16))
     with pytest.raises(BundleError, match=r'shape \(\d+, 8\), found \(3, 3\)'):
+        text_session()
+
+
+def test_a_tokenizer_with_more_words_than_rows_is_refused(bundle_folder, text_session, words):
+    path = bundle_folder / 'tokenizer.json'
+    plain = json.loads(path.read_text())
+    plain['model']['vocab']['zebra'] = len(words)
+    path.write_text(json.dumps(plain))
+    rows = rf'ids below {len(words)}, the rows of .*embeddings\.npy, found {len(words)};'
+    with pytest.raises(BundleError, match=rf'tokenizer\.json: expected {rows}'):
         text_session()

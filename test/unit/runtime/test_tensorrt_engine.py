@@ -50,7 +50,7 @@ def exported(tmp_path_factory):
             text_config={'model_type': 'llama', 'vocab_size': build_tokenizer().get_vocab_size(),
                          'hidden_size': SIZE, 'intermediate_size': 24, 'num_hidden_layers': 2,
                          'num_attention_heads': 4, 'num_key_value_heads': 2,
-                         'tie_word_embeddings': True},
+                         'tie_word_embeddings': True, 'bos_token_id': 2, 'eos_token_id': 3},
             image_size=(32, 32), image_grid=(2, 2),
         )
     )  # fmt: skip
