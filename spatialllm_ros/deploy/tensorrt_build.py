@@ -75,6 +75,9 @@ def _config(
     api, builder = parsed.tensorrt.api, parsed.builder
     config = builder.create_builder_config()
     config.set_memory_pool_limit(api.MemoryPoolType.WORKSPACE, target.workspace_bytes)
+    # By itself it rounds what float32 products multiply to 10 bits, and no check would hold.
+    # Source: TensorRT's documentation of BuilderFlag.TF32 ("Enabled by default").
+    config.clear_flag(api.BuilderFlag.TF32)
     config.progress_monitor = _new_monitor(api, tell)
     if not parsed.tensorrt.needs_gpu:
         config.num_compute_capabilities = len(target.compute_capabilities)

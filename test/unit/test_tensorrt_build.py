@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -234,6 +235,23 @@ def test_an_engine_keeps_weights_as_small_as_its_graph_does(tmp_path, change, bi
     config.add_optimization_profile(profile)
     engine = parsed.builder.build_serialized_network(parsed.network, config)
     assert engine.nbytes == pytest.approx(size * size * bits / 8, rel=0.2)
+
+
+def test_products_in_float32_are_not_shortened(folder):
+    bundle, flags = load_bundle(folder), []
+    (graph,) = read_graphs(bundle, ['vision'])
+    parsed = ParsedGraph(graph, TENSORRT)
+
+    def build(_, config):
+        flags.append(config.get_flag(rtx.BuilderFlag.TF32))
+        return b'engine'
+
+    made = {name: getattr(parsed.builder, name)
+            for name in ('create_builder_config', 'create_optimization_profile')}  # fmt: skip
+    parsed.builder = SimpleNamespace(build_serialized_network=build, **made)
+    build(None, made['create_builder_config']())  # what it would take by itself
+    build_engine(parsed, bundle, TARGET, profile_shapes(graph, bundle.manifest), lambda _: None)
+    assert flags == [True, False]
 
 
 def test_a_growing_cache_is_built_with_both_profiles(folder):

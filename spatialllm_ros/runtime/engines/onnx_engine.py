@@ -5,6 +5,7 @@ The caches of its contexts are in ``onnx_contexts.py``.
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -22,6 +23,15 @@ PROVIDERS = {'onnx': (CPU,), 'onnx-cuda': (CUDA, CPU), 'onnx-tensorrt': (TENSORR
 """Execution providers by the engine's name: the one that must be there, then those that take what
 it cannot compute."""
 
+EXACT: dict[str, dict[str, str]] = {CUDA: {'use_tf32': '0'}}
+"""Options that keep float32 what it is: by itself, a GPU from Ampere on rounds what products
+multiply to 10 bits (TF32). Source: ONNX Runtime's page "CUDA Execution Provider"."""
+EXACT_SINCE = (1, 18)
+"""ONNX Runtime knows them since then; source: its pull request 19357."""
+OVERRIDE = 'NVIDIA_TF32_OVERRIDE'
+"""Where it is 0, NVIDIA's libraries do not round; its TensorRT provider has no option for that.
+Source: ONNX Runtime's issues 6427 and 26029."""
+
 TENSORRT_ALONE = ('nvfp4', 'float16-nvfp4')
 """Precisions whose graphs have an operator of TensorRT's."""
 
@@ -30,6 +40,9 @@ REMEDY = (
     "Jetson needs NVIDIA's build of it for its JetPack) and loads CUDA or TensorRT, which are "
     'packages of their own'
 )
+
+
+_log = logging.getLogger(__name__)
 
 
 class OnnxEngine:
@@ -55,6 +68,7 @@ class OnnxEngine:
         self._threads = threads or os.cpu_count() or 1
         self._vision = self._open(bundle.path(VISION))
         self._decoder = self._open(bundle.path(DECODER))
+        self._tell_what_is_rounded()
 
     @property
     def name(self) -> str:
@@ -96,11 +110,26 @@ class OnnxEngine:
         if self._device != 'cpu':
             # There a cache has one size, and TensorRT updates only such a one in place.
             options.add_free_dimension_override_by_name(CACHE, self._spec.context)
-        present = [name for name in self._providers if name in ort.get_available_providers()]
         with failures_named(str(path)):
-            session = ort.InferenceSession(str(path), options, providers=present)
+            session = ort.InferenceSession(str(path), options, providers=self._present())
         self._check_provider(session.get_providers())  # one that cannot start is left out silently
         return session
+
+    def _present(self) -> list[str | tuple[str, dict[str, str]]]:
+        """Return the providers that are there, with their options."""
+        version = tuple(map(int, ort.__version__.split('.')[:2]))
+        exact = EXACT if version >= EXACT_SINCE else {}
+        present = ort.get_available_providers()
+        return [(name, exact.get(name, {})) for name in self._providers if name in present]
+
+    def _tell_what_is_rounded(self) -> None:
+        is_half = self._spec.precision.startswith('float16')
+        if self._providers[0] == TENSORRT and not is_half and os.environ.get(OVERRIDE) != '0':
+            _log.warning(
+                'TensorRT under ONNX Runtime may round float32 to 10 bits (TF32) in products; '
+                'start with %s=0 in the environment to forbid it, or take a float16 bundle',
+                OVERRIDE,
+            )
 
 
 def _check_precision(bundle: Bundle) -> None:

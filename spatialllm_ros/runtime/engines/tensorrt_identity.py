@@ -18,7 +18,8 @@ FOLDER = 'engines'
 """Where in a bundle its engines lie."""
 
 FORMAT = 'spatialllm-engine'
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Engines of version 1 may round what float32 products multiply to 10 bits (TF32)."""
 
 Shapes = Mapping[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
 """Of each input of dynamic shape: the least, the usual and the greatest."""

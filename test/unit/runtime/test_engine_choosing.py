@@ -120,7 +120,7 @@ def test_a_provider_that_does_not_start_is_no_silent_cpu(bundle, monkeypatch):
 
     class Session:
         def __init__(self, path, options, providers):
-            opened.append(providers)
+            opened.append([name for name, _ in providers])
 
         def get_providers(self):
             return [CPU]

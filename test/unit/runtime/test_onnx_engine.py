@@ -1,6 +1,7 @@
 """What the engines refuse, and that torch and both flavours of a decoder say the same."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import onnxruntime as ort
@@ -132,6 +133,63 @@ def test_on_a_gpu_a_cache_has_one_size(bundles, monkeypatch):
     shapes = shapes_of(OnnxEngine(bundles['static24']))
     assert shapes['past_v1'] == ['batch', 1, CONTEXT, 8]
     assert shapes['mask'] == ['batch', 1, 'sequence', CONTEXT]
+
+
+class Handed:
+    """Stands in for a session on a GPU; keeps what it is given of each provider."""
+
+    given: ClassVar[list] = []
+
+    def __init__(self, path, options, providers):
+        self.given.append(dict(p if isinstance(p, tuple) else (p, {}) for p in providers))
+
+    def get_providers(self):
+        return list(self.given[-1])
+
+
+@pytest.fixture
+def gpu_runtime(monkeypatch):
+    """Let ONNX Runtime have every provider, in a version."""
+
+    def have(version):
+        present = [f'{name}ExecutionProvider' for name in ('Tensorrt', 'CUDA', 'CPU')]
+        monkeypatch.setattr(ort, 'get_available_providers', lambda: present)
+        monkeypatch.setattr(ort, 'preload_dlls', lambda: None)
+        monkeypatch.setattr(ort, 'InferenceSession', Handed)
+        monkeypatch.setattr(ort, '__version__', version)
+        monkeypatch.setattr(Handed, 'given', [])
+
+    return have
+
+
+@pytest.mark.parametrize(('version', 'knows_it'), [
+    ('1.32.0', True), ('2.0.0+cu13', True), ('1.18.0', True), ('1.17.3', False),
+])  # fmt: skip
+def test_float32_is_not_shortened_on_a_gpu(bundles, gpu_runtime, version, knows_it):
+    gpu_runtime(version)
+    options = {'use_tf32': '0'} if knows_it else {}
+    for kind in ('onnx-cuda', 'onnx-tensorrt'):
+        OnnxEngine(bundles['static24'], kind=kind)
+    assert [given['CUDAExecutionProvider'] for given in Handed.given] == [options] * 4
+    assert all(not given['CPUExecutionProvider'] for given in Handed.given)
+
+
+@pytest.mark.parametrize(('kind', 'precision', 'override', 'is_warned'), [
+    ('onnx-tensorrt', 'float32', None, True), ('onnx-tensorrt', 'int8', '1', True),
+    ('onnx-tensorrt', 'float32', '0', False), ('onnx-tensorrt', 'float16-int8', None, False),
+    ('onnx-cuda', 'float32', None, False),
+])  # fmt: skip
+def test_where_it_may_be_shortened_the_log_says_so(
+    bundles, gpu_runtime, monkeypatch, caplog, kind, precision, override, is_warned
+):
+    gpu_runtime('1.32.0')
+    monkeypatch.delenv('NVIDIA_TF32_OVERRIDE', raising=False)
+    if override is not None:
+        monkeypatch.setenv('NVIDIA_TF32_OVERRIDE', override)
+    bundle = bundles['static24']
+    decoder = replace(bundle.manifest.decoder, precision=precision)
+    OnnxEngine(replace(bundle, manifest=replace(bundle.manifest, decoder=decoder)), kind=kind)
+    assert ('NVIDIA_TF32_OVERRIDE=0' in caplog.text) == is_warned
 
 
 def shapes_of(engine):

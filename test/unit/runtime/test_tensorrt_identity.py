@@ -214,14 +214,22 @@ def test_an_engine_of_other_weights_beside_the_same_graph_is_refused(place, bund
 
 
 @pytest.mark.parametrize('text', [
-    '', '[]', '{}', 'null', '{"format": "spatialllm-engine", "schema_version": 2}',
-    '{"format": "spatialllm-engine", "schema_version": 1, "compute_capabilities": []}',
-    '{"format": "spatialllm-engine", "schema_version": 1}', '\x00',
+    '', '[]', '{}', 'null', '{"format": "spatialllm-engine", "schema_version": 3}',
+    '{"format": "spatialllm-engine", "schema_version": 2, "compute_capabilities": []}',
+    '{"format": "spatialllm-engine", "schema_version": 2}', '\x00',
 ])  # fmt: skip
 def test_damaged_identities_are_refused(place, text):
     engine = place()
     engine.with_suffix('.json').write_text(text)
     with pytest.raises(EngineError, match=r'expected .* found .* run `spatialllm build-engine'):
+        read_identity(engine)
+
+
+def test_an_engine_of_before_float32_was_kept_whole_is_built_anew(place):
+    engine = place()
+    plain = json.loads(engine.with_suffix('.json').read_text())
+    engine.with_suffix('.json').write_text(json.dumps(plain | {'schema_version': 1}))
+    with pytest.raises(EngineError, match=r'version 2, found .* 1\); run `spatialllm build-'):
         read_identity(engine)
 
 
