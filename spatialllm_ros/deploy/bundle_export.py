@@ -21,6 +21,7 @@ from spatialllm_ros.deploy.context_size import (
     MOST_QUESTIONS,
     check_context,
     check_positions,
+    check_window,
     context_for,
 )
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS
@@ -37,6 +38,7 @@ from spatialllm_ros.deploy.special_tokens import (
     ids_of,
     special_tokens,
 )
+from spatialllm_ros.deploy.supported_decoders import check_decoder
 from spatialllm_ros.deploy.vision_graph import OPSETS, write_vision_graph
 from spatialllm_ros.deploy.vocabulary_rows import cut_model
 from spatialllm_ros.deploy.weight_shards import write_shards
@@ -139,6 +141,7 @@ def export_bundle(
     folder = folder.resolve()
     special_tokens(tokenizer.read_bytes(), tokenizer)
     check_belongs(tokenizer.read_bytes(), tokenizer, model)
+    check_decoder(model.language_model)
     model.eval()
     words, adapted = adapt_model(model, tokenizer.read_bytes(), settings)
     tokens = special_tokens(words, tokenizer)
@@ -192,7 +195,8 @@ def with_context(config: Any, settings: ExportSettings) -> ExportSettings:
     """Return settings whose context and limits go with a model's image and their questions.
 
     Raises:
-        ConfigError: image and questions are longer than the context or the decoder's positions.
+        ConfigError: image and questions are longer than the context, the decoder's positions or
+            what it looks back at.
     """
     if settings.questions is not None:
         context = context_for(config, settings.questions, settings.limits.answer_tokens)
@@ -201,6 +205,7 @@ def with_context(config: Any, settings: ExportSettings) -> ExportSettings:
     if settings.questions is not None or settings.image_size is not None:
         check_positions(config, settings.limits.answer_tokens)
     check_context(config, settings.context, settings.limits.answer_tokens)
+    check_window(config, decoder_positions(config.text_config, settings.context))
     return settings
 
 

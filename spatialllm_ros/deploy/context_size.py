@@ -49,3 +49,19 @@ def check_positions(config: Any, answer_tokens: int) -> None:
             f'of {positions}, found {config.tokens_per_image} for '
             f'{config.image_width}x{config.image_height} pixels; name a smaller size'
         )
+
+
+def check_window(config: Any, positions: int) -> None:
+    """Refuse a decoder that does not look back to the beginning of the longest text.
+
+    Raises:
+        ConfigError: names its window and the text's length.
+    """
+    text = config.text_config
+    window = getattr(text, 'sliding_window', None)
+    # Where there are types of layers, only those of the type sliding_attention have it.
+    if window and not getattr(text, 'layer_types', None) and window < positions:
+        raise ConfigError(
+            f'expected a decoder that looks back at texts of {positions} tokens, found a '
+            f'sliding_window of {window}; lower --context to at most that'
+        )

@@ -26,19 +26,10 @@ from torch import nn
 from spatialllm_ros.deploy.decoder_flavours import FLAVOURS, Flavour, Heads
 from spatialllm_ros.deploy.graph_builder import GraphBuilder
 from spatialllm_ros.deploy.rounding import as_stored
+from spatialllm_ros.deploy.supported_decoders import check_decoder
 from spatialllm_ros.deploy.weight_storage import WeightStore
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.runtime.engines.spans import CACHE
-
-PARTS = (
-    'lm_head',
-    'model.norm',
-    'model.rotary_emb',
-    'model.layers.0.self_attn.q_proj',
-    'model.layers.0.mlp.gate_proj',
-    'model.layers.0.post_attention_layernorm',
-)
-"""Modules that a decoder must have, by the names that Llama gave them."""
 
 
 def decoder_graph(
@@ -50,16 +41,18 @@ def decoder_graph(
 
     Args:
         language_model: a transformers decoder with RMSNorm, rotary positions, and SwiGLU; biases,
-            query and key norms and grouped heads are optional. Of any floating type.
+            query and key norms and grouped heads are optional. Of any floating type. Each
+            position looks at all before it: see ``check_window``.
         flavour: a key of ``FLAVOURS``.
         context: how many positions a cache holds at the most.
         store: where the weights go; inside the graph unless said otherwise.
 
     Raises:
-        ConfigError: the decoder has a part that the graph has no place for.
+        ConfigError: an unknown flavour, or the decoder has a part that the graph has no place for.
     """
     if flavour not in FLAVOURS:
         raise ConfigError(f'expected a flavour of {list(FLAVOURS)}, found {flavour!r}')
+    check_decoder(language_model)
     store = store or WeightStore()
     return _DecoderWriter(language_model, FLAVOURS[flavour], context, store).write()
 
@@ -100,7 +93,6 @@ class _DecoderWriter:
         self.context = context
         self.heads = decoder_heads(self.config)
         self.graph = GraphBuilder('decoder', flavour.opset, store)
-        _check_supported(language_model)
 
     def write(self) -> onnx.ModelProto:
         graph, config = self.graph, self.config
@@ -252,20 +244,3 @@ class _DecoderWriter:
         graph.weight('lm_head.weight', as_stored(self.model.lm_head.weight).t())
         graph.node('MatMul', [normed, 'lm_head.weight'], 'logits')
         graph.output('logits', ('batch', 'scored', self.model.lm_head.out_features))
-
-
-def _check_supported(model: Any) -> None:
-    config, problems = model.config, []
-    if getattr(config, 'hidden_act', 'silu') != 'silu':
-        problems.append(f'hidden_act {config.hidden_act!r} (expected silu)')
-    if set(getattr(config, 'layer_types', None) or ['full_attention']) != {'full_attention'}:
-        problems.append(f'layer_types {config.layer_types} (expected full attention only)')
-    parts = dict(model.named_modules())
-    problems += [f'no {part}' for part in PARTS if part not in parts]
-    if getattr(parts.get('lm_head'), 'bias', None) is not None:
-        problems.append('a bias in its lm_head')
-    if problems:
-        raise ConfigError(
-            f'expected a Llama- or Qwen-like decoder, found {type(model).__name__} with '
-            f'{"; ".join(problems)}'
-        )

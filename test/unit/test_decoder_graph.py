@@ -23,6 +23,8 @@ SIZES = {
     'vocab_size': VOCABULARY, 'hidden_size': SIZE, 'intermediate_size': 48,
     'num_hidden_layers': 2, 'num_attention_heads': 4, 'max_position_embeddings': 128,
 }  # fmt: skip
+GRANITE = {'num_key_value_heads': 2, 'attention_multiplier': (SIZE / 4) ** -0.5}
+"""Its other factors are one by themselves."""
 DECODERS = {
     'llama': ('llama', {'num_key_value_heads': 4, 'tie_word_embeddings': True}),
     'grouped, biased': (
@@ -39,6 +41,7 @@ DECODERS = {
         },
     ),
     'qwen2': ('qwen2', {'num_key_value_heads': 2}),
+    'granite without its factors': ('granite', GRANITE),
     'qwen3': ('qwen3', {'num_key_value_heads': 2, 'head_dim': 16, 'rms_norm_eps': 1e-5}),
 }  # fmt: skip
 
@@ -174,6 +177,18 @@ def test_graph_passes_the_checker_and_uses_standard_operators(decoder, flavour):
         ('gpt2', {'bos_token_id': 2, 'eos_token_id': 3}, 'no model.norm; no model.rotary'),
         ('qwen2', {'num_key_value_heads': 2, 'use_sliding_window': True, 'max_window_layers': 0},
          'full attention'),
+        ('stablelm', {}, r"input_layernorm\.bias of .* LayerNorm \(expected Llama's RMSNorm\)"),
+        ('olmo', {}, r'no input_layernorm\.weight; .*OlmoLayerNorm \('),
+        ('olmo2', {}, r'no input_layernorm\.weight; post_feedforward_layernorm\.weight of'),
+        ('cohere', {}, 'logit_scale 0.0625 .*CohereLayerNorm '),
+        ('granite', GRANITE | {'logits_scaling': 4.0}, r'logits_scaling 4 \(expected 1\)'),
+        ('granite', GRANITE | {'residual_multiplier': 0.2}, 'residual_multiplier 0.2'),
+        ('granite', GRANITE | {'embedding_multiplier': 12}, 'embedding_multiplier 12'),
+        ('granite', GRANITE | {'attention_multiplier': 1.0}, 'scale of 1 .expected 0.353553'),
+        ('diffllama', {}, r'self_attn\.lambda_k1 of its own'),
+        ('glm4_moe', {'num_key_value_heads': 2, 'first_k_dense_replace': 1, 'n_routed_experts': 4,
+                      'moe_intermediate_size': 8, 'num_experts_per_tok': 2},
+         r'no mlp\.gate_proj.*mlp\.experts'),
     ],
 )  # fmt: skip
 def test_other_decoders_are_refused_by_name(kind, own, complaint):

@@ -2,11 +2,13 @@
 
 import copy
 import re
+from contextlib import nullcontext
 from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from spatialllm_ros.deploy.bundle_export import (
     ExportSettings,
@@ -197,6 +199,22 @@ def test_sizes_that_cannot_be_are_refused(model, settings, complaint, tokenizer,
     with pytest.raises(ConfigError, match=complaint):
         export_bundle(made, tokenizer, tmp_path / 'bundle', ExportSettings(**settings))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(('window', 'positions'), [
+    (30, 512), (99, 512), (100, 512), (60, 60), (59, 60), (None, 512),
+])  # fmt: skip
+@torch.no_grad()
+def test_a_decoder_that_forgets_the_beginning_of_a_long_text_is_refused(window, positions):
+    plain = make_model(positions=positions).config.to_dict()
+    plain['text_config'] |= {'model_type': 'mistral', 'sliding_window': window}
+    config = SpatialLLMConfig.from_dict(plain)
+    texts = torch.full((2, min(100, positions)), 7)
+    texts[1, 0] = 8
+    ends = AutoModelForCausalLM.from_config(config.text_config).eval()(texts).logits[:, -1]
+    complaint = pytest.raises(ConfigError, match=f'sliding_window of {window};')
+    with complaint if torch.equal(*ends) else nullcontext():
+        with_context(config, ExportSettings(context=100))
 
 
 def test_the_checkpoint_s_own_size_changes_nothing(tokenizer):
