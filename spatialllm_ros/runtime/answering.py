@@ -15,6 +15,7 @@ from spatialllm_ros.runtime.answers import (
     check_metric,
     is_finished,
     locate,
+    may_be_metric,
     parse_answer,
 )
 from spatialllm_ros.runtime.bundle import Manifest
@@ -34,7 +35,8 @@ class Request:
     """A question with what its caller wants while it is answered.
 
     Attributes:
-        on_text: receives the answer's words so far after each token that changes them.
+        on_text: receives the answer's words so far after each token that changes them; words that
+            may yet be refused, for lengths need a calibrated camera, only once they are answered.
         is_cancelled: asked before each token; true ends the question with CancelledError.
     """
 
@@ -64,7 +66,7 @@ class AnswerWriter:
         self._frame = frame
         self._manifest, self._tokenizer = model
         self._words: list[int] = []
-        self._text = ''
+        self._text = self._told = ''
         self._log_probability = 0.0
 
     @property
@@ -140,7 +142,9 @@ class AnswerWriter:
                 )
             )
             return
-        self._show(self._tokenizer.decode(self._words))
+        self._text = self._tokenizer.decode(self._words)
+        if self._frame.camera.calibrated or not may_be_metric(self._text):
+            self._tell()
         if self._is_whole():
             self._finish_open()
 
@@ -149,11 +153,12 @@ class AnswerWriter:
         is_word = len(self._words) == 1 and self._words[0] in self._manifest.tokens.whole
         return is_word or is_finished(self._text)
 
-    def _show(self, text: str) -> None:
-        if text != self._text:
-            self._text = text
+    def _tell(self) -> None:
+        """Give the caller the words so far, unless it has them."""
+        if self._text != self._told:
+            self._told = self._text
             if self._request.on_text:
-                self._request.on_text(text)
+                self._request.on_text(self._text)
 
     def _is_cancelled(self) -> bool:
         asked = self._request.is_cancelled
@@ -163,13 +168,15 @@ class AnswerWriter:
 
     def _finish_closed(self, choice: int) -> None:
         options = self._request.query.options
-        self._show(options[choice])
+        self._text = options[choice]
+        self._tell()
         self._end(self._answer(parse_choice(options, choice), choice))
 
     def _finish_open(self) -> None:
         try:
             parsed = parse_answer(self._text)
             check_metric(parsed, self._frame.camera)
+            self._tell()
             self._end(self._answer(parsed))
         except SpatialLLMError as error:
             self._end(error)

@@ -50,6 +50,9 @@ _GOES_ON = {
 }
 """What the forms have behind their beginnings, as far as it is the same in most answers."""
 
+_METRIC_BEGINNING = re.compile(r'\d|column|distance', re.ASCII)
+"""Of lengths, places and descriptions; others may begin so too."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -88,6 +91,11 @@ def is_finished(text: str) -> bool:
         return True
     form = _PLACE.fullmatch(text) or _DESCRIPTION.fullmatch(text)
     return form is not None and form.groups()[-1] is not None
+
+
+def may_be_metric(text: str) -> bool:
+    """Tell whether words are, or may go on to be, an answer with a length in it."""
+    return _METRIC_BEGINNING.match(text) is not None
 
 
 def likely_next(text: str) -> str:

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from spatialllm_ros.errors import AnswerParseError, UncalibratedCameraError
 from spatialllm_ros.geometry import guessed_camera, project
-from spatialllm_ros.runtime.answers import ParsedAnswer, Place, check_metric, locate, parse_answer
+from spatialllm_ros.runtime.answers import (
+    ParsedAnswer,
+    Place,
+    check_metric,
+    locate,
+    may_be_metric,
+    parse_answer,
+)
 from spatialllm_ros.schema import AnswerKind, CameraModel
 
 CAMERA = CameraModel(200, 100, 150.0, 140.0, 101.0, 47.0)
@@ -118,6 +125,7 @@ GUESS = guessed_camera(200, 100, 1.0)
     'words', ['3.4 m', 'column 1 row 1 distance 1.0 m', 'distance 1.0 m height 0.5 m']
 )
 def test_metres_need_a_calibrated_camera(words):
+    assert all(may_be_metric(words[:end]) for end in range(len(words.split()[0]), len(words) + 1))
     with pytest.raises(UncalibratedCameraError, match='CameraInfo'):
         check_metric(parse_answer(words), GUESS)
     check_metric(parse_answer(words), CAMERA)

@@ -282,6 +282,40 @@ def test_metric_answers_need_a_calibrated_camera(text_session, frame):
     assert session.answer(encoded, Query('the car ?')).text == 'red car'
 
 
+UNCALIBRATED_SAYS = {
+    'how far is the mug ?': ([], '3.4 m'),
+    'where is the car ?': ([], SAID['where is the car ?']),
+    'the mug ?': (['90 degrees'], '90 degrees'),
+    'the car ?': (['red', 'red car'], 'red car'),
+    'where is the dog ?': (
+        ['there', 'there is', 'there is no', 'there is no dog'], 'there is no dog',
+    ),
+    'red ?': (['column'], 'column'),
+}  # fmt: skip
+"""By question: what is heard of the answer where lengths are refused, and the whole answer."""
+
+
+@pytest.mark.parametrize('question', UNCALIBRATED_SAYS)
+def test_metres_that_will_be_refused_are_never_heard(text_session, frame, question):
+    expected, said = UNCALIBRATED_SAYS[question]
+    session = text_session({question: said})
+    heard = {}
+    for is_calibrated in (True, False):
+        heard[is_calibrated] = []
+        request = Request(Query(question), heard[is_calibrated].append)
+        session.answer_batch(session.encode(frame(is_calibrated=is_calibrated)), [request])
+    words = said.split()
+    assert heard[True] == [' '.join(words[: n + 1]) for n in range(len(words))]
+    assert heard[False] == expected
+
+
+def test_a_chosen_option_is_heard_whatever_the_camera(text_session, frame):
+    session, heard = text_session({'how far ?': '3.4 m'}), []
+    query = Query('how far ?', ('3.4 m', '90 m'))
+    session.answer(session.encode(frame(is_calibrated=False)), query, heard.append)
+    assert heard == ['3.4 m']
+
+
 def test_what_is_no_answer_is_refused(text_session, frame):
     session = text_session(SAID)
     encoded = session.encode(frame())
