@@ -24,6 +24,8 @@ CAMERA_FEATURES = (
 )  # fmt: skip
 """What each image token is told about its place, in order; see ``camera_token_features``."""
 
+FILM_DIAGONAL_MM = math.hypot(36.0, 24.0)
+
 
 @dataclass(frozen=True)
 class Letterbox:
@@ -87,6 +89,22 @@ def guessed_camera(width_px: int, height_px: int, horizontal_fov_rad: float) -> 
         width_px, height_px, focal_px, focal_px, (width_px - 1) / 2, (height_px - 1) / 2,
         calibrated=False,
     )  # fmt: skip
+
+
+def horizontal_fov_rad(focal_35mm: float, width_px: int, height_px: int) -> float:
+    """Return the field of view across an image's width, of a lens told for 35 mm film.
+
+    A focal length for 35 mm film holds for the diagonal, as cameras of other aspects report it.
+
+    Args:
+        focal_35mm: focal length in millimetres that gives the image's view on 36 x 24 mm.
+        width_px: of the whole image.
+        height_px: of the whole image.
+
+    Source: CIPA DCG-001, 35 mm film equivalent focal length.
+    """
+    width_mm = FILM_DIAGONAL_MM * width_px / math.hypot(width_px, height_px)
+    return 2 * math.atan(width_mm / 2 / focal_35mm)
 
 
 def unit(vectors: ArrayLike) -> Array:

@@ -119,13 +119,18 @@ class QuestionRecord:
 
 @dataclass(frozen=True)
 class Frame:
-    """One camera image as the runtime takes it; ``rgb`` is (H, W, 3) uint8."""
+    """One camera image as the runtime takes it; ``rgb`` is (H, W, 3) uint8.
+
+    Attributes:
+        to_calibrate: what a person can do about intrinsics that are a guess.
+    """
 
     rgb: NDArray[np.uint8]
     camera: CameraModel
     stamp_ns: int
     frame_id: str
     camera_name: str
+    to_calibrate: str = 'publish its CameraInfo, or give --fov-deg to spatialllm ask'
 
 
 class AnswerKind(Enum):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialllm_ros.errors import SceneError
+from spatialllm_ros.geometry import horizontal_fov_rad
 from spatialllm_ros.image_annotation.photos import Photo
 from spatialllm_ros.scenes.annotation import NEAREST_M
 from spatialllm_ros.schema import CameraModel
@@ -16,7 +17,6 @@ Array = NDArray[np.float64]
 
 FARTHEST_M = 200.0
 """What a depth model says beyond this is sky."""
-FILM_DIAGONAL_MM = math.hypot(36.0, 24.0)
 
 
 def photographed_camera(
@@ -24,18 +24,14 @@ def photographed_camera(
 ) -> CameraModel:
     """Return the camera of a photo: the field of view as told, else EXIF's, else the estimate.
 
-    A focal length for 35 mm film holds for the diagonal, as cameras of other aspects report it.
-
     Raises:
         SceneError: none of the three is known.
-    Source: CIPA DCG-001, 35 mm film equivalent focal length.
     """
     width_px, height_px = photo.width_px, photo.height_px
-    diagonal_px = math.hypot(width_px, height_px)
+    if hfov_rad is None and photo.focal_35mm is not None:
+        hfov_rad = horizontal_fov_rad(photo.focal_35mm, width_px, height_px)
     if hfov_rad is not None:
         focal_px = width_px / 2 / math.tan(hfov_rad / 2)
-    elif photo.focal_35mm is not None:
-        focal_px = photo.focal_35mm * diagonal_px / FILM_DIAGONAL_MM
     elif estimated_focal_px is not None:
         focal_px = estimated_focal_px
     else:

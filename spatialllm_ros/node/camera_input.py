@@ -86,6 +86,10 @@ class CameraInput:
         self._info: CameraInfo | None = None
         self._subscriptions: list[Any] = []
         self._convert = convert
+        topic = node.resolve_topic_name(info_topic(camera))
+        self._to_calibrate = (
+            f'publish on {topic} the CameraInfo of its images; field_of_view_deg only guesses'
+        )
 
     def open(self) -> None:
         """Subscribe to images and intrinsics.
@@ -140,6 +144,7 @@ class CameraInput:
                 stamp_ns=nanoseconds(message.header.stamp),
                 frame_id=message.header.frame_id,
                 camera_name=self._camera.name,
+                to_calibrate=self._to_calibrate,
             )
         )
 

@@ -118,7 +118,7 @@ class CameraParameters:
     )
     field_of_view_deg: float = _parameter(
         60.0,
-        'horizontal, assumed while no intrinsics are known',
+        'horizontal, assumed while no intrinsics are known; a guess, so metres stay refused',
         unit='degrees',
         minimum=10.0,
         maximum=170.0,

@@ -175,7 +175,7 @@ class AnswerWriter:
     def _finish_open(self) -> None:
         try:
             parsed = parse_answer(self._text)
-            check_metric(parsed, self._frame.camera)
+            check_metric(parsed, self._frame.camera, self._frame.to_calibrate)
             self._tell()
             self._end(self._answer(parsed))
         except SpatialLLMError as error:

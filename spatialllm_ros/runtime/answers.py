@@ -23,7 +23,7 @@ import numpy as np
 
 from spatialllm_ros.errors import AnswerParseError, UncalibratedCameraError
 from spatialllm_ros.geometry import as_vec3, fit_letterbox, lift, unletterboxed_points
-from spatialllm_ros.schema import AnswerKind, CameraModel, LocatedObject
+from spatialllm_ros.schema import AnswerKind, CameraModel, Frame, LocatedObject
 
 METRES, DEGREES, COUNT = 'm', 'degrees', ''
 
@@ -154,8 +154,15 @@ def _place(match: re.Match[str]) -> Place:
     return Place(column, row, float(match[3]), None if heading is None else int(heading))
 
 
-def check_metric(parsed: ParsedAnswer, camera: CameraModel) -> None:
+def check_metric(
+    parsed: ParsedAnswer, camera: CameraModel, remedy: str = Frame.to_calibrate
+) -> None:
     """Refuse an answer in metres from a camera whose intrinsics are a guess.
+
+    Args:
+        parsed: the answer.
+        camera: of the image.
+        remedy: what a person can do; see ``Frame``.
 
     Raises:
         UncalibratedCameraError: says how to calibrate.
@@ -164,7 +171,7 @@ def check_metric(parsed: ParsedAnswer, camera: CameraModel) -> None:
         return
     raise UncalibratedCameraError(
         'expected a calibrated camera for an answer in metres, found one with unknown '
-        'intrinsics; publish its CameraInfo, or give its field of view'
+        f'intrinsics; {remedy}'
     )
 
 

@@ -74,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         '--fov-deg', type=_angle, metavar='DEGREES',
-        help='horizontal field of view where nothing else tells it; answers in metres need it',
+        help='horizontal field of view, which answers in metres need: in place of what EXIF tells '
+        'of a photo, and where a recording has no CameraInfo',
     )  # fmt: skip
     parser.add_argument('--topic', default='', help='of the images, if a recording has several')
     parser.add_argument(

@@ -7,6 +7,7 @@ with those fields will do. What comes from outside is checked before memory is s
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -221,21 +222,30 @@ def _compressed_size(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """Walk the segments of a JPEG file to its frame header.
+    """Return (width, height) as the frame header states them. Source: ITU-T T.81, B.2.2."""
+    for marker, start, _ in jpeg_segments(data):
+        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
+            height, width = struct.unpack_from('>HH', data, start + 1)
+            return width, height
+    raise UnfitImageError('file', 'expected a JPEG file with a frame header, found none')
 
-    Source: ITU-T T.81, B.1.1 and B.2.2.
+
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the marker of each segment of a JPEG file, and where its content begins and ends.
+
+    At least five bytes follow each beginning; a damaged file's end may lie beyond the data.
+
+    Source: ITU-T T.81, B.1.1.
     """
     position = 2
     while position + 9 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
         if marker == 0xFF:  # a fill byte
             position += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
-            height, width = struct.unpack_from('>HH', data, position + 5)
-            return width, height
-        else:
-            position += 2 + int.from_bytes(data[position + 2 : position + 4], 'big')
-    raise UnfitImageError('file', 'expected a JPEG file with a frame header, found none')
+            continue
+        end = position + 2 + int.from_bytes(data[position + 2 : position + 4], 'big')
+        yield marker, position + 4, end
+        position = end
 
 
 def check_size(width: int, height: int, max_side_px: int) -> None:

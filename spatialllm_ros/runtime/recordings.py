@@ -14,8 +14,9 @@ from mcap.reader import McapReader, make_reader
 from mcap_ros2.decoder import DecoderFactory
 
 from spatialllm_ros.errors import ImageError, RecordingError
-from spatialllm_ros.geometry import guessed_camera
+from spatialllm_ros.geometry import guessed_camera, horizontal_fov_rad
 from spatialllm_ros.runtime.camera_info import read_camera
+from spatialllm_ros.runtime.exif import focal_35mm
 from spatialllm_ros.runtime.frame_store import NANOSECONDS
 from spatialllm_ros.runtime.image_conversion import (
     MAX_SIDE_PX,
@@ -38,6 +39,11 @@ CONVERTERS: dict[str, Callable[[Any, int], Rgb]] = {
 ASSUMED_FOV_RAD = math.radians(60)
 """Horizontal, of a camera that nothing is known of."""
 
+PHOTO_TO_CALIBRATE = 'its EXIF tells no lens: give its horizontal field of view by --fov-deg'
+BAG_TO_CALIBRATE = (
+    'record the CameraInfo of its images, or give their horizontal field of view by --fov-deg'
+)
+
 
 def is_bag(path: Path) -> bool:
     """Tell whether a path is a bag: an MCAP file, or a folder of them as ``ros2 bag`` writes."""
@@ -49,7 +55,7 @@ def read_photo(path: Path, fov_rad: float | None = None) -> Frame:
 
     Args:
         path: of the file.
-        fov_rad: horizontal field of view; None if it is unknown.
+        fov_rad: horizontal field of view; None for what EXIF tells, if it does.
 
     Raises:
         ImageError: there is no such file, or it is no image.
@@ -61,8 +67,11 @@ def read_photo(path: Path, fov_rad: float | None = None) -> Frame:
         raise ImageError(f'{path}: expected an image file, found {error.strerror}') from error
     except ImageError as error:
         raise ImageError(f'{path}: {error}') from error
+    height_px, width_px = rgb.shape[:2]
+    if fov_rad is None and (focal := focal_35mm(data)) is not None:
+        fov_rad = horizontal_fov_rad(focal, width_px, height_px)
     camera = _pinhole(rgb, fov_rad)
-    return Frame(rgb, camera, modified_ns, frame_id='', camera_name=str(path))
+    return Frame(rgb, camera, modified_ns, '', str(path), PHOTO_TO_CALIBRATE)
 
 
 def read_bag(
@@ -139,7 +148,8 @@ class _BagReader:
 
     def _frame(self, rgb: Rgb, header: Any) -> Frame:
         stamp_ns = header.stamp.sec * NANOSECONDS + header.stamp.nanosec
-        return Frame(rgb, self._camera(rgb), stamp_ns, header.frame_id, self._topic)
+        camera = self._camera(rgb)
+        return Frame(rgb, camera, stamp_ns, header.frame_id, self._topic, BAG_TO_CALIBRATE)
 
     def _camera(self, rgb: Rgb) -> CameraModel:
         if self._info is None:

@@ -18,6 +18,7 @@ from spatialllm_ros.errors import (
     UncalibratedCameraError,
 )
 from spatialllm_ros.node.main import run
+from spatialllm_ros.runtime.answers import check_metric, parse_length
 from spatialllm_ros.schema import Answer, AnswerKind, Frame, LocatedObject
 
 BETWEEN_WORDS_S = 0.02
@@ -69,8 +70,8 @@ class ScriptedSession:
             raise EngineError('expected a working engine, found a scripted failure')
         if question == 'mumble':
             raise AnswerParseError("expected an answer, found 'mumble'")
-        if question.startswith('how far') and not frame.camera.calibrated:
-            raise UncalibratedCameraError('expected intrinsics, found a guess')
+        if question.startswith('how far'):
+            check_metric(parse_length(3.4), frame.camera, frame.to_calibrate)
         text, meaning = self._meaning(question, query.options, frame)
         for end in range(1, len(text.split()) + 1):
             on_text(' '.join(text.split()[:end]))

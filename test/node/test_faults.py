@@ -128,7 +128,9 @@ def intrinsics(**fields):
 def test_a_camera_with_impossible_intrinsics(scripted, peer, accounts):
     for fields in NO_INTRINSICS.values():
         with peer.filming(info=intrinsics(**fields)):
-            peer.ask_until(Status.UNCALIBRATED, 'how far is it?')
+            refused = peer.ask_until(Status.UNCALIBRATED, 'how far is it?')
+            assert 'publish on /camera_info the CameraInfo of its images' in refused.message
+            assert 'field_of_view_deg only guesses' in refused.message
             assert peer.ask('ready?').status == Status.OK
         with peer.filming(info=intrinsics()) as stamps:
             peer.answers_within_a_second(stamps, 'how far is it?')

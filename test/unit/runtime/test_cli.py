@@ -121,6 +121,8 @@ def test_metres_need_a_field_of_view(ask, photo):
     status, out, err = ask(photo, 'how far is the mug ?')
     assert (status, out) == (1, '')
     assert err.startswith(f'{photo}: no answer: expected a calibrated camera')
+    assert 'by --fov-deg' in err
+    assert 'CameraInfo' not in err
     status, out, _ = ask(photo, 'how far is the mug ?', '--fov-deg', 60)
     assert status == 0
     assert '3.4 m' in out
@@ -132,6 +134,12 @@ def test_bags_are_asked_image_by_image(ask, bag, more, tenths):
     assert status == 0
     sources = [line.split(': ')[0] for line in out.splitlines()]
     assert sources == [f'{bag} 7.{n}00' for n in tenths]
+
+
+def test_metres_of_a_bag_need_intrinsics_or_a_field_of_view(ask, bag):
+    _, _, err = ask(bag, 'how far is the mug ?', '--every', 5)
+    assert 'record the CameraInfo' in err
+    assert 'by --fov-deg' in err
 
 
 def test_an_image_without_an_answer_does_not_end_the_run(ask, photo, bag):

@@ -237,6 +237,59 @@ def test_a_photograph(tmp_path, suffix):
     assert not read_photo(path).camera.calibrated
 
 
+def exif_of(order, focal_35mm, orientation=1):
+    """Return EXIF with the fields that matter, as TIFF 6.0 lays them out, in a byte order."""
+    head = {'<': b'II*\0', '>': b'MM\0*'}[order] + struct.pack(f'{order}I', 8)
+    turned = struct.pack(f'{order}HHIHH', 0x0112, 3, 1, orientation, 0)
+    where = struct.pack(f'{order}HHII', 0x8769, 4, 1, 8 + 2 + 2 * 12 + 4)
+    focal = struct.pack(f'{order}HHIHH', 0xA405, 3, 1, focal_35mm, 0)
+    first = struct.pack(f'{order}H', 2) + turned + where + bytes(4)
+    return b'Exif\0\0' + head + first + struct.pack(f'{order}H', 1) + focal + bytes(4)
+
+
+def with_exif(jpeg, exif):
+    """Return a JPEG file with a comment and EXIF before its first segment."""
+    comment = b'\xff\xfe' + struct.pack('>H', 6) + b'what'
+    return jpeg[:2] + comment + b'\xff\xe1' + struct.pack('>H', len(exif) + 2) + exif + jpeg[2:]
+
+
+@pytest.mark.parametrize('order', '<>')
+@pytest.mark.parametrize('orientation', [1, 6])
+def test_exif_tells_the_lens_of_a_photograph(tmp_path, order, orientation):
+    """By hand: 27 mm on film of 43.267 mm across is 31.2 px on an image of 50 px across."""
+    jpeg = encoded(np.zeros((30, 40, 3), np.uint8), '.jpg')
+    path = tmp_path / 'phone.jpg'
+    path.write_bytes(with_exif(jpeg, exif_of(order, 27, orientation)))
+    camera = read_photo(path).camera
+    assert (camera.width_px, camera.height_px) == ((40, 30) if orientation == 1 else (30, 40))
+    assert camera.calibrated
+    assert camera.fx_px == camera.fy_px == pytest.approx(27 * 50 / 43.2666, rel=1e-5)
+    told = read_photo(path, math.radians(90)).camera
+    assert told.fx_px == pytest.approx(camera.width_px / 2)
+
+
+def test_exif_of_another_writer(tmp_path):
+    image = pytest.importorskip('PIL.Image', reason='Pillow is not installed')
+    tags = image.Exif()
+    tags[0x010F] = 'a maker with a long name'
+    tags.get_ifd(0x8769)[0x920A] = 4.2  # the focal length itself, which tells nothing
+    tags.get_ifd(0x8769)[0xA405] = 50
+    path = tmp_path / 'camera.jpg'
+    image.new('RGB', (36, 24)).save(path, exif=tags)
+    assert read_photo(path).camera.fx_px == pytest.approx(50)
+
+
+def test_without_a_focal_length_the_lens_is_unknown(tmp_path):
+    jpeg = encoded(np.zeros((30, 40, 3), np.uint8), '.jpg')
+    exif, path = exif_of('<', 27), tmp_path / 'phone.jpg'
+    for data in (jpeg, with_exif(jpeg, exif_of('<', 0)), with_exif(jpeg, b'Exif\0\0')):
+        path.write_bytes(data)
+        assert not read_photo(path).camera.calibrated
+    for end in range(6, len(exif) - 12):  # cut short before the value
+        path.write_bytes(with_exif(jpeg, exif[:end]))
+        assert not read_photo(path).camera.calibrated
+
+
 def test_a_photograph_taken_upright_is_upright(tmp_path):
     jpeg = encoded(np.zeros((30, 40, 3), np.uint8), '.jpg')
     tiff = b'II*\0' + struct.pack('<IH', 8, 1) + struct.pack('<HHIHHI', 0x0112, 3, 1, 6, 0, 0)

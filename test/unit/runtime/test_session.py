@@ -275,9 +275,10 @@ def test_no_answer_depends_on_guesses(text_session, frame, words, passes, monkey
 
 def test_metric_answers_need_a_calibrated_camera(text_session, frame):
     session = text_session(SAID)
-    encoded = session.encode(frame(is_calibrated=False))
+    guess = replace(frame(is_calibrated=False), to_calibrate='look at a chessboard')
+    encoded = session.encode(guess)
     for question in ('how far is the mug ?', 'where is the car ?'):
-        with pytest.raises(UncalibratedCameraError, match='field of view'):
+        with pytest.raises(UncalibratedCameraError, match=r'intrinsics; look at a chessboard$'):
             session.answer(encoded, Query(question))
     assert session.answer(encoded, Query('the car ?')).text == 'red car'
 
