@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from rcl_interfaces.msg import ParameterDescriptor
 from std_msgs.msg import String
 
-from spatialllm_ros.demo.ask_client import NODE_NAME, AskClient, Reply, end_by_exception
+from spatialllm_ros.demo.ask_client import AskClient, Reply, end_by_exception
 from spatialllm_ros.demo.recording import TRUTH_TOPIC
 from spatialllm_ros.demo.screen import Tally, answer_line, verdict
 from spatialllm_ros.demo.truth_book import TruthBook
@@ -31,6 +31,8 @@ FEWEST_ANSWERED = 5 / 6
 NODE_TIMEOUT_S, IMAGE_TIMEOUT_S = 60.0, 30.0
 TRUTH_TIMEOUT_S = 5.0
 """Twice what DDS may take to bring a new subscriber and a publisher together."""
+TELL_S = 3.0
+"""A camera that takes longer than this is told to be waited for."""
 BETWEEN_TRIES_S = 0.1
 
 STANDARD_QUESTIONS = tuple(
@@ -96,13 +98,14 @@ class Questioner:
         """Wait for the node, its first image and the truth that may come with it."""
         self._client.wait_for_node(NODE_TIMEOUT_S)
         first = STANDARD_QUESTIONS[0]
-        end_s = time.monotonic() + IMAGE_TIMEOUT_S
+        began_s, is_told = time.monotonic(), False
         while (reply := self._ask(first)).status in (StatusCode.NO_FRAME, StatusCode.BUSY):
-            if time.monotonic() > end_s:
-                raise AnswerTimeoutError(
-                    f'expected an image within {IMAGE_TIMEOUT_S:g} s, found {reply.message}; '
-                    f'does the camera publish where /{NODE_NAME} listens?'
-                )
+            waited_s = time.monotonic() - began_s
+            if waited_s > IMAGE_TIMEOUT_S:
+                raise AnswerTimeoutError(f'{reply.message}; gave up after {IMAGE_TIMEOUT_S:g} s')
+            if waited_s > TELL_S and not is_told:
+                is_told = True
+                print(f'Waiting: {reply.message}', flush=True)
             time.sleep(BETWEEN_TRIES_S)
         self._book.newest(TRUTH_TIMEOUT_S)
 

@@ -25,6 +25,8 @@ from spatialllm_ros.runtime.image_conversion import Rgb, UnfitImageError, rgb_fr
 from spatialllm_ros.schema import CameraModel, Frame, Vec3
 
 WARNING_PERIOD_S = 1.0
+SILENCE_S = 5.0
+"""After this long without a first image the log says so."""
 
 
 Converter = Callable[[Any], Rgb]
@@ -58,6 +60,7 @@ class CameraInput:
 
     Attributes:
         remark: what a person should know of the camera's intrinsics; empty where all is well.
+        topic: of the images, in full.
     """
 
     def __init__(
@@ -86,9 +89,10 @@ class CameraInput:
         self._info: CameraInfo | None = None
         self._subscriptions: list[Any] = []
         self._convert = convert
-        topic = node.resolve_topic_name(info_topic(camera))
+        self.topic = node.resolve_topic_name(image_topic(camera))
+        info = node.resolve_topic_name(info_topic(camera))
         self._to_calibrate = (
-            f'publish on {topic} the CameraInfo of its images; field_of_view_deg only guesses'
+            f'publish on {info} the CameraInfo of its images; field_of_view_deg only guesses'
         )
 
     def open(self) -> None:
@@ -104,12 +108,24 @@ class CameraInput:
     def problem(self) -> str:
         """Return what a person should know of the camera; empty where all is well."""
         if self._mismatch is None:
+            if not self._frames.counts(self._camera.name).received:
+                return self._silence()
             return '; '.join(filter(None, (self.remark, self._no_gravity)))
         mismatch = self._mismatch()
         if mismatch != self._told:
             self._told = mismatch
             self._logger.warning(mismatch)
         return mismatch
+
+    def _silence(self) -> str:
+        """Say that no image came, and to the log, too, once that is no matter of starting up."""
+        publishers = self._node.count_publishers(self.topic)
+        silence = f'no image has arrived on {self.topic} (publishers: {publishers})'
+        if self._subscriptions:
+            self._logger.warning(
+                silence, throttle_duration_sec=SILENCE_S, skip_first=True, once=True
+            )
+        return silence
 
     def close(self) -> None:
         """End the subscriptions; the intrinsics are forgotten, the counts are not."""

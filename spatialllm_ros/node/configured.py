@@ -111,6 +111,7 @@ class Configured:
             parameters.camera_names,
             parameters.max_frame_age_s,
             now_ns=lambda: int(node.get_clock().now().nanoseconds),
+            describe=lambda name: f'{name!r} on {self._cameras[name].topic}',
         )
         self._scheduler = Scheduler(
             self._session,

@@ -87,7 +87,6 @@ def camera_status(
         values: rates, ages and whatever else is known, by name.
         remark: what a person should know of it; empty where all is well.
     """
-    problem = remark or ('' if counts.received else 'no image has arrived')
     frames = {
         'frames received': counts.received,
         'frames used': counts.used,
@@ -97,9 +96,9 @@ def camera_status(
         **{f'frames rejected for {why}': n for why, n in sorted(counts.rejected.items())},
     }
     return DiagnosticStatus(
-        level=DiagnosticStatus.WARN if problem else DiagnosticStatus.OK,
+        level=DiagnosticStatus.WARN if remark else DiagnosticStatus.OK,
         name=f'{node_name}: camera {camera}',
-        message=problem or 'images arrive',
+        message=remark or 'images arrive',
         hardware_id=camera,
         values=_key_values({**frames, **values}),
     )

@@ -103,6 +103,7 @@ class FrameStore:
         camera_names: Sequence[str],
         max_frame_age_s: float = 1.0,
         now_ns: Callable[[], int] = time.time_ns,
+        describe: Callable[[str], str] = repr,
     ) -> None:
         """Start without frames.
 
@@ -110,6 +111,7 @@ class FrameStore:
             camera_names: at least one.
             max_frame_age_s: oldest frame to answer from where a query names no limit.
             now_ns: the clock of the frames' stamps (ROS time on a robot).
+            describe: names a camera and, where it has one, its topic to a person.
 
         Raises:
             ConfigError: no camera, or one named twice.
@@ -120,6 +122,7 @@ class FrameStore:
             )
         self.now_ns = now_ns
         self.max_frame_age_s = max_frame_age_s
+        self._describe = describe
         self._cameras = {name: _Camera() for name in camera_names}
         self._lock = Lock()
         self._listeners: list[Callable[[str], None]] = []
@@ -200,8 +203,8 @@ class FrameStore:
             frame = camera.newest
             if frame is None:
                 raise NoFrameError(
-                    f'expected an image from camera {name!r}, but none that can be used has '
-                    'arrived yet; check its topic'
+                    f'expected an image from camera {self._describe(name)}, found none yet that '
+                    'can be used; check that somebody publishes there, and what /diagnostics says'
                 )
             self.check_age(frame, max_age_s)
             camera.use()

@@ -152,7 +152,11 @@ def test_no_node_is_named(client):
         client.wait_for_node(0.1)
 
 
-def test_no_image_is_said_with_what_the_node_says(scripted, client, monkeypatch):
+def test_no_image_is_said_with_what_the_node_says(scripted, client, monkeypatch, capsys):
     monkeypatch.setattr(questioner, 'IMAGE_TIMEOUT_S', 0.3)
-    with pytest.raises(AnswerTimeoutError, match=r'expected an image within 0\.3 s'):
+    monkeypatch.setattr(questioner, 'TELL_S', 0.1)
+    words = "expected an image from camera 'camera' on /image, found none"
+    with pytest.raises(AnswerTimeoutError, match=f'^{words}.* after 0.3 s$') as ended:
         Questioner(client).run()
+    assert str(ended.value).count('expected') == 1
+    assert capsys.readouterr().out.count(words) == 1

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
 
 from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import Image
 
 from spatialllm_msgs.msg import Status
 from spatialllm_ros.node import diagnostics as module
@@ -51,7 +52,6 @@ def test_a_camera_warns_with_its_problem():
     assert values(well)['rate received (Hz)'] == '15.0'
     ill = camera_status('node', 'front', counts, {}, 'nothing will come')
     assert (ill.level, ill.message) == (DiagnosticStatus.WARN, 'nothing will come')
-    assert camera_status('node', 'front', FrameCounts(), {}, '').message == 'no image has arrived'
 
 
 def test_every_status_is_counted():
@@ -65,6 +65,26 @@ def test_standing_questions_that_fail_are_named():
     assert (status.level, status.message) == (DiagnosticStatus.WARN, 'b: too old')
     assert values(status) == {'a': 'yes (90%)', 'b': 'no answer yet'}
     assert watch_status('node', {}).level == DiagnosticStatus.OK
+
+
+def test_a_topic_without_images_is_named_with_its_publishers(start_node, peer):
+    node = start_node(camera_names='[front]', front__image_topic='front/image_rw')
+    diagnostics = peer.diagnostics()
+
+    def told(publishers):
+        words = f'no image has arrived on /front/image_rw (publishers: {publishers})'
+        peer.until(
+            lambda: diagnostics().get('spatialllm: camera front', {}).get('message') == words
+        )
+        return words
+
+    silent = told(0)
+    refused = peer.ask_until(Status.NO_FRAME, 'ready?')
+    assert "camera 'front' on /front/image_rw, found none" in refused.message
+    peer.until(lambda: silent in node.log)
+    peer.node.create_publisher(Image, 'front/image_rw', 1)
+    told(1)
+    assert node.log.count('no image has arrived') == 1
 
 
 def test_rates_ages_engine_and_latency_of_a_running_node(scripted, peer):

@@ -30,6 +30,12 @@ def store(*cameras, now_ns=0, max_frame_age_s=1.0):
     return FrameStore(cameras or ('front', 'rear'), max_frame_age_s, lambda: now_ns)
 
 
+def test_a_camera_without_an_image_is_told_with_its_topic():
+    frames = FrameStore(('front',), describe=lambda name: f'{name} on /{name}/image_rw')
+    with pytest.raises(NoFrameError, match='from camera front on /front/image_rw, found none'):
+        frames.take()
+
+
 def test_the_newest_frame_of_the_first_camera_is_the_default():
     frames = store()
     older, newer, rear = frame(1), frame(2), frame(3, 'rear')
@@ -76,7 +82,7 @@ def test_a_frame_of_before_the_clock_jumped_back_is_stale():
 
 
 def test_no_frame_names_the_camera():
-    with pytest.raises(NoFrameError, match="'rear'"):
+    with pytest.raises(NoFrameError, match="camera 'rear', found none"):
         store().take('rear')
 
 
