@@ -96,10 +96,13 @@ class Background:
             ready = [c for c in self._frames.camera_names if not self._delay_s(c)]
         for camera in self._turns.order(ready)[:1]:
             self._turns.serve(camera)
-            if watches := self._due(camera):
-                self._answer(camera, watches[: self._queue.batch_size])
-            else:
+            watches = self._due(camera)
+            if not watches:
                 self._encode(camera)
+            elif self._is_outdated(camera):
+                self._renew(camera)
+            else:
+                self._answer(camera, watches[: self._queue.batch_size])
 
     def end_running(self, error: SpatialLLMError) -> None:
         """Let the standing questions that run hear of a failure; the next image is another try."""
@@ -119,6 +122,21 @@ class Background:
         failed_s = time.monotonic() - self._failed_s.get(camera, -math.inf)
         return max(0.0, 1 / hz - min(self._prefixes.age_s(camera), failed_s))
 
+    def _is_outdated(self, camera: str) -> bool:
+        """Tell whether what is held of a camera is too old to ask about, and a newer one waits."""
+        if camera not in self._fresh:
+            return False
+        try:
+            self._frames.check_age(self._prefixes.encoded(camera).frame)
+        except StaleFrameError:
+            return True
+        return False
+
+    def _renew(self, camera: str) -> None:
+        image = self._prefixes.number(camera)
+        self._encode(camera)
+        self.rounds.renew(camera, image, self._prefixes.number(camera))
+
     def _encode(self, camera: str) -> None:
         begun_s = time.monotonic()
         with self._queue.changed:
@@ -134,13 +152,15 @@ class Background:
                 self._say(watch, error)
 
     def _answer(self, camera: str, watches: Sequence[Watch]) -> None:
-        self._running, self._image = list(watches), self._prefixes.number(camera)
-        encoded = self._prefixes.encoded(camera)
+        image, encoded = self._prefixes.number(camera), self._prefixes.encoded(camera)
         try:
             self._frames.check_age(encoded.frame)
         except StaleFrameError as error:
-            self.end_running(error)
+            for watch in watches:
+                self.rounds.pass_over(watch, image)
+                self._say(watch, error)
             return
+        self._running, self._image = list(watches), image
         requests = [Request(watch.query, is_cancelled=self._must_yield) for watch in watches]
         for index, outcome in self._session.answer_each(encoded, requests):
             if isinstance(outcome, CancelledError):

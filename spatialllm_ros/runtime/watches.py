@@ -58,11 +58,13 @@ class WatchRounds:
         """Start without standing questions."""
         self._watches: tuple[Watch, ...] = ()
         self._seen: dict[Watch, int] = {}
+        self._passed: dict[Watch, int] = {}
 
     def replace(self, watches: Sequence[Watch]) -> None:
         """Ask these from now on; one that stays goes on where it was."""
-        seen = self._seen
+        seen, passed = self._seen, self._passed
         self._seen = {watch: seen[watch] for watch in watches if watch in seen}
+        self._passed = {watch: passed[watch] for watch in watches if watch in passed}
         self._watches = tuple(watches)
 
     def on(self, camera: str) -> list[Watch]:
@@ -70,15 +72,25 @@ class WatchRounds:
         return [watch for watch in self._watches if watch.query.camera == camera]
 
     def due(self, camera: str, image: int) -> list[Watch]:
-        """Return those that have not seen a camera's image; who waits longest comes first."""
-        seen = self._seen
+        """Return those that are still to see a camera's image; who waits longest comes first."""
+        seen, passed = self._seen, self._passed
         due = [
             watch
-            for watch in self._watches
-            if watch.query.camera == camera and seen.get(watch, 0) < image
+            for watch in self.on(camera)
+            if max(seen.get(watch, 0), passed.get(watch, 0)) < image
         ]
         return sorted(due, key=lambda watch: seen.get(watch, 0))
 
     def mark(self, watch: Watch, image: int) -> None:
         """Remember that a standing question has seen an image."""
         self._seen[watch] = image
+
+    def pass_over(self, watch: Watch, image: int) -> None:
+        """Remember that a standing question will not see an image; it waits on for the next."""
+        self._passed[watch] = image
+
+    def renew(self, camera: str, image: int, newer: int) -> None:
+        """Let a newer image take the place of one that not all have seen, in the same round."""
+        for watch in self.on(camera):
+            if self._seen.get(watch, 0) == image < newer:
+                self._seen[watch] = newer

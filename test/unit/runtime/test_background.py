@@ -2,6 +2,7 @@
 
 import queue
 import threading
+from collections import Counter
 
 import pytest
 
@@ -72,6 +73,67 @@ def test_more_than_a_batch_is_answered_in_turn(make_desk):
     desk.film()
     assert heard(desk, 5) == list('abcde')
     assert desk.session.batches == [['a', 'b'], ['c', 'd'], ['e']]
+
+
+def slow(desk, batch_s):
+    """Let each batch take so long, while a new image comes and the clock of the stamps goes on."""
+    answer_each = desk.session.answer_each
+
+    def later(seen, requests):
+        desk.stamps_s += batch_s
+        desk.film(stamp_s=desk.stamps_s)
+        yield from answer_each(seen, requests)
+
+    desk.session.answer_each = later
+
+
+def test_one_round_may_take_longer_than_an_image_stays_new(make_desk, clock):
+    desk = make_desk(batch_size=1, rates=Rates(watch_hz=0.001))
+    slow(desk, 0.4)
+    desk.scheduler.watch([watch(name, name) for name in 'abcdefgh'])
+    first = desk.film(stamp_s=5.0)
+    told = [desk.watched.get(timeout=DEADLINE_S) for _ in range(8)]
+    assert [(name, getattr(said, 'text', said)) for name, said in told] == list(
+        zip('abcdefgh', 'abcdefgh', strict=True)
+    )
+    # By hand: begun at ages of 0, 0.4 and 0.8 s; at 1.2 s a new one is taken in its place.
+    seconds = [answer.stamp_ns / 1e9 for _, answer in told]
+    assert seconds == pytest.approx([5.0] * 3 + [6.2] * 3 + [7.4] * 2)
+    assert told[0][1].stamp_ns == first.stamp_ns
+    desk.film('rear')
+    desk.ask('one', camera='rear', max_age_s=60.0)  # whatever were due would be asked before this
+    assert len(desk.session.batches) == 9, 'a round is not begun anew before its time'
+
+
+def test_nobody_starves_where_images_grow_old_in_mid_round(make_desk):
+    desk = make_desk(batch_size=1, rates=EVERY_FRAME)
+    slow(desk, 0.4)
+    desk.scheduler.watch([watch(name, name) for name in 'abcde'])
+    desk.film(stamp_s=5.0)
+    outcomes = [desk.watched.get(timeout=DEADLINE_S) for _ in range(40)]
+    assert not [outcome for _, outcome in outcomes if isinstance(outcome, Exception)]
+    counts = Counter(name for name, _ in outcomes)
+    assert set(counts) == set('abcde')
+    assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_who_was_told_that_the_image_is_old_has_not_seen_it(make_desk):
+    desk = make_desk(batch_size=1, rates=EVERY_FRAME)
+    answer_each = desk.session.answer_each
+
+    def then_silence(seen, requests):
+        desk.stamps_s = 8.0
+        yield from answer_each(seen, requests)
+
+    desk.session.answer_each = then_silence
+    desk.scheduler.watch([watch('a'), watch('b')])
+    desk.film(stamp_s=4.5)
+    (first, _), (second, told) = (desk.watched.get(timeout=DEADLINE_S) for _ in range(2))
+    assert (first, second, type(told)) == ('a', 'b', StaleFrameError)
+    desk.ask('one', max_age_s=60.0)
+    assert desk.watched.empty(), 'an image is said to be old once'
+    desk.film(stamp_s=7.9)
+    assert heard(desk, 2) == ['b', 'a'], 'who waits longest comes first'
 
 
 def test_a_question_ends_the_standing_ones_and_they_are_asked_anew(make_desk):
