@@ -13,7 +13,7 @@ from spatialllm_ros.runtime.answering import Outcome, Request
 from spatialllm_ros.runtime.frame_store import FrameStore
 from spatialllm_ros.runtime.prefixes import Prefixes
 from spatialllm_ros.runtime.question_queue import QuestionQueue
-from spatialllm_ros.runtime.session_base import EncodedFrame, Session
+from spatialllm_ros.runtime.session_base import EncodedFrame, Session, told
 from spatialllm_ros.runtime.turns import Turns
 from spatialllm_ros.runtime.watches import Watch, WatchRounds
 from spatialllm_ros.schema import Answer, Frame, Query
@@ -145,11 +145,12 @@ class Background:
             self._prefixes.encode(self._frames.take(camera))
         except InputError:
             return  # too old: nobody may ask about it either
-        except SpatialLLMError as error:
-            _log.error('an image of %s could not be encoded: %s', camera, error)
+        except Exception as error:  # whatever it is, it is not tried anew before its time
+            reason = told(error)
+            _log.error('an image of %s could not be encoded: %s', camera, reason)
             self._failed_s[camera] = begun_s
             for watch in self.rounds.on(camera):
-                self._say(watch, error)
+                self._say(watch, reason)
 
     def _answer(self, camera: str, watches: Sequence[Watch]) -> None:
         image, encoded = self._prefixes.number(camera), self._prefixes.encoded(camera)

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from threading import Thread
 
-from spatialllm_ros.errors import EngineError, InputError, SpatialLLMError
+from spatialllm_ros.errors import InputError, SpatialLLMError
 from spatialllm_ros.runtime.answering import OnText, Request
 from spatialllm_ros.runtime.background import Background, OnAnswer, OnWatch, Rates
 from spatialllm_ros.runtime.frame_store import FrameStore
 from spatialllm_ros.runtime.prefixes import Prefixes
 from spatialllm_ros.runtime.question_queue import AnswerFuture, Question, QuestionQueue
-from spatialllm_ros.runtime.session_base import Session
+from spatialllm_ros.runtime.session_base import Session, told
 from spatialllm_ros.runtime.watches import Watch, check_names
 from spatialllm_ros.schema import Answer, Frame, Query
 
@@ -204,12 +204,8 @@ class Scheduler:
                     self._answer(batch)
                 else:
                     self._background.step()
-            except SpatialLLMError as error:
-                self._end_running(error)
             except Exception as error:  # whatever happens in a session, the worker lives on
-                _log.exception('the session failed unexpectedly')
-                reason = f'expected an answer, found a failure: {error!r}; see the log'
-                self._end_running(EngineError(reason))
+                self._end_running(told(error))
 
     def _end_running(self, error: SpatialLLMError) -> None:
         self._queue.end_running(error)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spatialllm_ros.errors import SpatialLLMError
+from spatialllm_ros.errors import EngineError, SpatialLLMError
 from spatialllm_ros.runtime.answering import IsCancelled, OnText, Outcome, Request
 from spatialllm_ros.schema import Answer, Frame, Query
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,3 +101,11 @@ class Session(ABC):
         if isinstance(outcome, SpatialLLMError):
             raise outcome
         return outcome
+
+
+def told(failure: Exception) -> SpatialLLMError:
+    """Return what those who asked are told of a session's failure; one unforeseen is logged."""
+    if isinstance(failure, SpatialLLMError):
+        return failure
+    _log.error('the session failed unexpectedly', exc_info=failure)
+    return EngineError(f'expected an answer, found a failure: {failure!r}; see the log')

@@ -271,6 +271,8 @@ class ScriptedSession:
         self.encoded.put(frame)
         if frame.frame_id == 'broken':
             raise EngineError('expected an engine, found smoke')
+        if frame.frame_id == 'burning':
+            raise ZeroDivisionError
         return Seen(frame)
 
     def answer_each(self, seen, requests):
