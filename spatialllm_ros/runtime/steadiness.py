@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from spatialllm_ros.runtime.answers import DEGREES, METRES
-from spatialllm_ros.schema import Answer, AnswerKind
+from spatialllm_ros.schema import Answer, AnswerKind, LocatedObject
 
 LENGTH_TOLERANCE, LEAST_LENGTH_M = 0.1, 0.1
 """Lengths that differ by less than this share, or by less than this, are the same."""
@@ -20,8 +20,8 @@ class SteadinessSettings:
 
     Attributes:
         hold_frames: a changed answer has to come from so many images in a row.
-        min_confidence: a closed answer below it changes nothing; one whose confidence nobody
-            knows (NaN) may.
+        min_confidence: a closed answer below it is not counted, and breaks a row of others; one
+            whose confidence nobody knows (NaN) counts.
         refresh_s: an unchanged answer is published anew after so long.
     """
 
@@ -60,10 +60,11 @@ class SteadyAnswer:
             self._candidate = None
             is_due = now_s >= self._published_s + settings.refresh_s
             return is_due and self._publish(answer, now_s)
+        goes_on = self._candidate is not None and agree(answer, self._candidate)
         is_closed = answer.kind in {AnswerKind.YES_NO, AnswerKind.CHOICE}
         if is_closed and answer.confidence < settings.min_confidence:
+            self._candidate = self._candidate if goes_on else None
             return False
-        goes_on = self._candidate is not None and agree(answer, self._candidate)
         self._candidate, self._held_frames = answer, self._held_frames + 1 if goes_on else 1
         if self._held_frames < settings.hold_frames:
             return False
@@ -77,15 +78,13 @@ class SteadyAnswer:
 
 
 def agree(a: Answer, b: Answer) -> bool:
-    """Tell whether two answers say the same, numbers and places within tolerance."""
+    """Tell whether two answers say the same; numbers, places and headings within tolerance."""
     if (a.kind, a.yes, a.choice, a.unit) != (b.kind, b.yes, b.choice, b.unit):
         return False
     if a.number is not None and b.number is not None:
         return _numbers_agree(a.number, b.number, a.unit)
     if a.pose is not None and b.pose is not None:
-        first, second = a.pose.centre_optical_m, b.pose.centre_optical_m
-        allowed_m = max(LEAST_LENGTH_M, LENGTH_TOLERANCE * math.hypot(*second))
-        return math.dist(first, second) <= allowed_m
+        return _places_agree(a.pose, b.pose)
     return a.kind is not AnswerKind.TEXT or a.text == b.text
 
 
@@ -93,5 +92,18 @@ def _numbers_agree(a: float, b: float, unit: str) -> bool:
     if unit == METRES:
         return math.isclose(a, b, rel_tol=LENGTH_TOLERANCE, abs_tol=LEAST_LENGTH_M)
     if unit == DEGREES:
-        return abs(math.remainder(a - b, 360.0)) <= ANGLE_TOLERANCE_DEG
+        return _angles_agree(a, b)
     return a == b
+
+
+def _places_agree(a: LocatedObject, b: LocatedObject) -> bool:
+    allowed_m = max(LEAST_LENGTH_M, LENGTH_TOLERANCE * math.hypot(*b.centre_optical_m))
+    if math.dist(a.centre_optical_m, b.centre_optical_m) > allowed_m:
+        return False
+    if a.heading_rad is None or b.heading_rad is None:
+        return a.heading_rad == b.heading_rad
+    return _angles_agree(math.degrees(a.heading_rad), math.degrees(b.heading_rad))
+
+
+def _angles_agree(a_deg: float, b_deg: float) -> bool:
+    return abs(math.remainder(a_deg - b_deg, 360.0)) <= ANGLE_TOLERANCE_DEG

@@ -1,5 +1,10 @@
 """When a changed answer to a standing question is worth publishing."""
 
+import math
+from dataclasses import replace
+
+import pytest
+
 from spatialllm_ros.runtime.steadiness import SteadinessSettings, SteadyAnswer, agree
 from spatialllm_ros.schema import Answer, AnswerKind, LocatedObject
 
@@ -22,8 +27,9 @@ def number(value, unit='m'):
     return answer(f'{value} {unit}', AnswerKind.NUMBER, 0.1, number=value, unit=unit)
 
 
-def place(*centre_optical_m):
-    located = LocatedObject(centre_optical_m, (0.0, 0.0), None)
+def place(*centre_optical_m, heading_deg=None):
+    heading_rad = None if heading_deg is None else math.radians(heading_deg)
+    located = LocatedObject(centre_optical_m, (0.0, 0.0), heading_rad)
     return answer('there', AnswerKind.POSE, 0.1, pose=located)
 
 
@@ -52,6 +58,8 @@ def test_a_change_among_several_answers_has_to_be_the_same_one():
     ]
     a, b, c = options
     assert published(a, b, c, b, c, c, c) == [0, 6]
+    unsure = replace(c, confidence=0.3)
+    assert published(a, b, b, unsure, b, b, b) == [0, 6], 'an image between them breaks the row'
 
 
 def test_an_unsure_answer_neither_makes_nor_breaks_a_change():
@@ -84,6 +92,15 @@ def test_numbers_and_places_agree_within_tolerance():
     assert not agree(place(0.0, 0.0, 5.0), place(0.5, 0.5, 5.0))
     assert not agree(place(0.0, 0.0, 5.0), answer('there is no car'))
     assert not agree(answer('left'), answer('right'))
+
+
+@pytest.mark.parametrize(('degrees', 'other', 'same'), [
+    (0, 180, False), (90, 100, True), (90, 110, False), (355, 5, True), (355, 15, False),
+    (-170, 175, True), (None, 0, False), (None, None, True),
+])  # fmt: skip
+def test_places_agree_if_they_look_the_same_way(degrees, other, same):
+    here, there = (place(0.0, 0.0, 5.0, heading_deg=heading) for heading in (degrees, other))
+    assert agree(here, there) is agree(there, here) is same
 
 
 def test_a_slow_drift_is_followed():
