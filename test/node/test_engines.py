@@ -27,6 +27,19 @@ def test_a_server_answers(start_node, peer, grey_image):
         assert model['precision'] == 'as served'
 
 
+def test_half_a_character_of_a_server_does_not_end_the_node(start_node, peer, grey_image):
+    def reply(body):
+        is_closed = 'B. no' in body['messages'][1]['content'][-1]['text']
+        return says('A' if is_closed else 'a \ud83d dog')(body)
+
+    with chat_server(reply) as server:
+        start_node(SHIPPED_NODE, engine='remote', server_url=server.url, server_model='big')
+        peer.until(lambda: peer.state() == 'active')
+        with peer.filming(grey_image()):
+            assert peer.ask_until(OK, 'what is it?').answer.text == 'a \ufffd dog'
+            assert peer.ask_until(OK, **YES_NO).answer.yes
+
+
 def test_an_engine_that_cannot_be_loaded_gives_way_where_it_may(start_node, peer):
     start_node(SHIPPED_NODE, engine='tensorrt', allow_fallback='true')
     peer.until(lambda: peer.state() == 'active')

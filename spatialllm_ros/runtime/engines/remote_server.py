@@ -197,13 +197,21 @@ def _completion(plain: Any) -> Completion:
         raise TypeError(f'content of type {type(text).__name__}')
     scores = (choice.get('logprobs') or {}).get('content') or []
     return Completion(
-        text, [_word(entry) for entry in scores], choice['finish_reason'] == 'length'
+        _encodable(text), [_word(entry) for entry in scores], choice['finish_reason'] == 'length'
     )
 
 
 def _word(entry: Any) -> Word:
-    listed = {item['token']: float(item['logprob']) for item in entry.get('top_logprobs') or []}
-    own = float(entry['logprob'])
-    if any(math.isnan(log) or log > 0 for log in (own, *listed.values())):
-        raise ValueError('a log-probability above 0')
-    return Word(own, {entry['token']: own} | listed)
+    alternatives: dict[str, float] = {}
+    for item in (entry, *(entry.get('top_logprobs') or [])):
+        token, log = _encodable(item['token']), float(item['logprob'])
+        if math.isnan(log) or log > 0:
+            raise ValueError('a log-probability above 0')
+        # Tokens that are parts of a character may look the same.
+        alternatives[token] = max(log, alternatives.get(token, -math.inf))
+    return Word(float(entry['logprob']), alternatives)
+
+
+def _encodable(text: str) -> str:
+    """Replace half characters (lone surrogates): JSON can hold them, a ROS message cannot."""
+    return text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')

@@ -1,6 +1,7 @@
 """A session on a real HTTP server in a thread, which speaks OpenAI's chat completions."""
 
 import base64
+import json
 import math
 import subprocess
 import sys
@@ -113,6 +114,8 @@ def test_the_letter_is_found_behind_other_tokens(serve):
     # The letters are unlikely where "Option" stands, and tell nothing there.
     ('Option B', [('Option', {'Option': 0.9, 'A': 0.1}), (' B', {' B': 0.9, ' A': 0.1})], 1, 0.9),
     ('a car', [('a', {'a': 0.7, 'A': 0.3}), (' car', {' car': 0.9, ' A': 0.1})], 1, math.nan),
+    # Halves of characters, which look the same, of which the first is likelier than A.
+    ('a car', [('\ud83d', {'\ud83d': 0.6, 'A': 0.3, '\ud83e': 0.1})], 1, math.nan),
 ])  # fmt: skip
 def test_letters_count_only_where_one_was_likeliest(serve, text, words, choice, confidence):
     _, session = serve(says(text, *words))
@@ -301,6 +304,22 @@ def test_only_metres_are_read_within_other_words(serve):
     _, session = serve(says('there are 2 in the picture'))
     with pytest.raises(AnswerParseError, match='there are 2 in the picture'):
         session.answer(session.encode(a_frame()), OPEN)
+
+
+@pytest.mark.parametrize('escaped', [True, False])
+def test_what_no_utf_8_can_hold_is_replaced(serve, escaped):
+    half = '\ud83d'  # of a pair that makes one character
+
+    def reply(body):
+        status, headers, (data,) = says(f'a {half} dog \U0001f600', (half, {half: 0.5}))(body)
+        plain = json.dumps(json.loads(data), ensure_ascii=escaped)
+        return status, headers, [plain.encode(errors='surrogatepass')]
+
+    server, session = serve(reply)
+    answer = session.answer(session.encode(a_frame()), OPEN)
+    assert (answer.text, answer.confidence) == ('a \ufffd dog \U0001f600', pytest.approx(0.5))
+    (word,) = RemoteServer(server.url, 'big').complete([], 1).words
+    assert word.alternatives == {'\ufffd': pytest.approx(math.log(0.5))}
 
 
 def test_no_server_is_an_engine_error():
