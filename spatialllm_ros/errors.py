@@ -4,6 +4,7 @@ SpatialLLMError
 ├── ConfigError                 a parameter, recipe or file that says something impossible
 ├── BundleError                 a model bundle that is missing, truncated, altered or foreign
 ├── EngineError                 an engine that cannot be loaded or that failed while running
+│   └── ReplyError              what a server replies to one question is no answer
 ├── DepthError                  a depth image that does not tell how far something is
 ├── GeometryError               points or directions for which the asked quantity does not exist
 ├── SceneError                  a scene that cannot be rendered, read or written
@@ -39,6 +40,10 @@ class BundleError(SpatialLLMError):
 
 class EngineError(SpatialLLMError):
     """An inference engine cannot be loaded or failed while running."""
+
+
+class ReplyError(EngineError):
+    """A server refuses one question, or what it replies is no answer; others it may answer."""
 
 
 class DepthError(SpatialLLMError):

@@ -18,7 +18,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from spatialllm_ros.errors import EngineError
+from spatialllm_ros.errors import EngineError, ReplyError
 
 KEY_VARIABLE = 'SPATIALLLM_API_KEY'
 """The environment variable that holds the server's key, if it wants one."""
@@ -28,6 +28,8 @@ SHOWN_CHARACTERS = 300
 TOP_LOGPROBS = 20
 ATTEMPTS = 5
 BUSY = (429, 502, 503, 504)
+REFUSALS = (400, 413, 415, 422, 451)
+"""What a server says of one request: it is malformed, too large or against a rule."""
 LONGEST_WAIT_S = 30.0
 
 REMEDIES = {
@@ -103,7 +105,9 @@ class RemoteServer:
         """Return the likeliest answer; waits and asks again where the server is busy.
 
         Raises:
-            EngineError: names the server, what was found and what to do.
+            ReplyError: the server refuses these messages, or its reply is no completion.
+            EngineError: it is not there, or would refuse any. Both name it, what was found and
+                what to do.
         """
         body = json.dumps({
             'model': self.model,
@@ -118,7 +122,7 @@ class RemoteServer:
             return _completion(json.loads(answer))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             found = self._shown(answer)
-            raise self._failure(f'{found} ({error!r})', OTHERWISE) from error
+            raise self._failure(f'{found} ({error!r})', OTHERWISE, ReplyError) from error
 
     def _send(self, body: bytes) -> bytes:
         for attempt in range(ATTEMPTS):
@@ -128,7 +132,8 @@ class RemoteServer:
                 said = self._shown(_body(error))
                 if error.code not in BUSY or attempt == ATTEMPTS - 1:
                     remedy = REMEDIES.get(error.code, OTHERWISE)
-                    raise self._failure(f'HTTP {error.code}: {said}', remedy) from None
+                    kind = ReplyError if error.code in REFUSALS else EngineError
+                    raise self._failure(f'HTTP {error.code}: {said}', remedy, kind) from None
                 time.sleep(_wait_s(error.headers.get('Retry-After', ''), attempt))
             except (OSError, HTTPException, URLError) as error:
                 reason = error.reason if isinstance(error, URLError) else error
@@ -150,7 +155,7 @@ class RemoteServer:
         while part := response.read1(65536):  # a slow server sends a little at a time
             whole += part
             if len(whole) > MAX_BYTES:
-                raise self._failure(f'more than {MAX_BYTES} bytes', OTHERWISE)
+                raise self._failure(f'more than {MAX_BYTES} bytes', OTHERWISE, ReplyError)
             if time.monotonic() > end_s:
                 raise TimeoutError('the answer takes too long')
         return whole
@@ -161,8 +166,10 @@ class RemoteServer:
         key = _key()
         return text.replace(key, '***') if key else text
 
-    def _failure(self, found: str, remedy: str) -> EngineError:
-        return EngineError(
+    def _failure(
+        self, found: str, remedy: str, kind: type[EngineError] = EngineError
+    ) -> EngineError:
+        return kind(
             f'expected a chat completion by {self.model} from {self.url}, found {found}; {remedy}'
         )
 

@@ -7,6 +7,7 @@ rather than an engine. It has no model folder: the words it asks in stand here.
 from __future__ import annotations
 
 import base64
+import logging
 import math
 import re
 import string
@@ -25,6 +26,7 @@ from spatialllm_ros.errors import (
     CancelledError,
     EngineError,
     QuestionError,
+    ReplyError,
     SpatialLLMError,
 )
 from spatialllm_ros.runtime.answering import Outcome, Request, Said, as_answer, parse_choice
@@ -34,6 +36,8 @@ from spatialllm_ros.runtime.lengths import read_length_m
 from spatialllm_ros.runtime.preprocess import check_pixels
 from spatialllm_ros.runtime.session_base import EncodedFrame, Session
 from spatialllm_ros.schema import Answer, Frame, Query, Timing
+
+_log = logging.getLogger(__name__)
 
 MAX_SIDE_PX = 1536
 JPEG_QUALITY = 92
@@ -110,7 +114,8 @@ class RemoteSession(Session):
     ) -> Iterator[tuple[int, Outcome]]:
         """See ``Session.answer_each``; the questions are asked side by side.
 
-        A cancelled question ends at once, though the server may go on with it.
+        A cancelled question ends at once, though the server may go on with it. One that the server
+        refuses ends alone; where it would refuse any, all of them do.
         """
         pending: dict[Future[Answer], int] = {}
         for index, request in enumerate(requests):
@@ -176,10 +181,15 @@ class RemoteSession(Session):
 def _outcome(future: Future[Answer], request: Request) -> Outcome:
     try:
         answer = future.result()
+    except ReplyError as error:
+        return error
     except EngineError:
-        raise
+        raise  # the others would fail as well
     except SpatialLLMError as error:
         return error
+    except Exception as error:  # the other questions of the batch are not to suffer
+        _log.error('a question to the server failed unexpectedly', exc_info=error)
+        return EngineError(f'expected an answer, found a failure: {error!r}; see the log')
     if request.on_text:
         request.on_text(answer.text)
     return answer

@@ -5,6 +5,8 @@ import json
 import math
 import subprocess
 import sys
+import threading
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -18,6 +20,7 @@ from spatialllm_ros.errors import (
     CancelledError,
     EngineError,
     QuestionError,
+    ReplyError,
     UncalibratedCameraError,
 )
 from spatialllm_ros.geometry import guessed_camera
@@ -115,7 +118,7 @@ def test_the_letter_is_found_behind_other_tokens(serve):
     ('Option B', [('Option', {'Option': 0.9, 'A': 0.1}), (' B', {' B': 0.9, ' A': 0.1})], 1, 0.9),
     ('a car', [('a', {'a': 0.7, 'A': 0.3}), (' car', {' car': 0.9, ' A': 0.1})], 1, math.nan),
     # Halves of characters, which look the same, of which the first is likelier than A.
-    ('a car', [('\ud83d', {'\ud83d': 0.6, 'A': 0.3, '\ud83e': 0.1})], 1, math.nan),
+    ('a car', [('\ud83d', {'\ud83d': 0.6, 'A': 0.3, chr(0xD83E): 0.1})], 1, math.nan),
 ])  # fmt: skip
 def test_letters_count_only_where_one_was_likeliest(serve, text, words, choice, confidence):
     _, session = serve(says(text, *words))
@@ -191,6 +194,67 @@ def test_a_batch_keeps_its_order_and_its_errors(serve):
     )
     assert [getattr(outcome, 'text', None) for outcome in outcomes] == ['x', None, 'y', 'a']
     assert isinstance(outcomes[1], QuestionError)
+
+
+REFUSALS = {
+    'refused': status(400, 'content policy'),
+    'too large': status(413),
+    'not understood': status(422),
+    'filtered': ok({'choices': []}),
+    'endless': lambda _: (200, {}, [b' ' * (MAX_BYTES + 1)]),
+}
+
+
+@pytest.mark.parametrize('refusal', REFUSALS)
+def test_a_question_that_is_refused_spoils_no_other(serve, refusal):
+    refused = threading.Event()
+
+    def reply(body):
+        (words,) = words_of(body)
+        if words == 'the bad one':
+            refused.set()
+            return REFUSALS[refusal](body)
+        refused.wait()
+        time.sleep(0.2)  # the refusal is there first
+        return says('a car')(body)
+
+    _, session = serve(reply)
+    queries = [Query('what?'), Query('the bad one'), Query('what else?')]
+    outcomes = session.answer_batch(session.encode(a_frame()), [Request(q) for q in queries])
+    assert [getattr(outcome, 'text', None) for outcome in outcomes] == ['a car', None, 'a car']
+    assert isinstance(outcomes[1], ReplyError)
+    assert str(outcomes[1]).startswith('expected a chat completion by big from ')
+
+
+@pytest.mark.parametrize('code', [401, 403, 404, 500])
+def test_a_server_that_fails_as_a_whole_ends_the_batch(serve, code):
+    def reply(body):
+        if words_of(body) == ['the first']:
+            return status(code)(body)
+        server.done.wait()
+        return says('a car')(body)
+
+    server, session = serve(reply)
+    requests = [Request(Query(words)) for words in ('the first', 'the second')]
+    with pytest.raises(EngineError, match=f'HTTP {code}'):
+        session.answer_batch(session.encode(a_frame()), requests)
+
+
+def test_whatever_happens_to_a_question_spoils_no_other(serve, monkeypatch):
+    complete = RemoteServer.complete
+
+    def failing(self, messages, max_tokens):
+        if messages[1]['content'][-1]['text'] == 'bad':
+            raise OverflowError('too large')
+        return complete(self, messages, max_tokens)
+
+    monkeypatch.setattr(RemoteServer, 'complete', failing)
+    _, session = serve(says('a car'))
+    requests = [Request(Query(words)) for words in ('what?', 'bad', 'what else?')]
+    outcomes = session.answer_batch(session.encode(a_frame()), requests)
+    assert [getattr(outcome, 'text', None) for outcome in outcomes] == ['a car', None, 'a car']
+    assert isinstance(outcomes[1], EngineError)
+    assert "found a failure: OverflowError('too large')" in str(outcomes[1])
 
 
 def test_a_cancelled_question_ends_while_the_server_is_busy(serve):
