@@ -29,7 +29,7 @@ LATE_S = 3.0
 FIRST_WORD_S = 60.0
 """How seldom a node may tell of itself, and so how long its first word may take."""
 UNHEARD = 'found; it has told nothing of itself yet'
-ABSENT = 'NO_NODE'
+ABSENT, UNSENT = 'NO_NODE', 'NOT_SENT'
 
 
 class RosClient:
@@ -84,20 +84,15 @@ class RosClient:
             exchange.end(ABSENT, self._absence)
             return exchange
 
-        def on_feedback(message: Any) -> None:
-            exchange.partial[message.feedback.camera] = message.feedback.partial_text
-
-        goal = AskSpatial.Goal(question=question, camera=camera, options=list(options))
-        sent = self._action.send_goal_async(goal, on_feedback)
-        sent.add_done_callback(lambda future: self._on_goal(exchange, future.result()))
+        # A response that the executor takes before rclpy has noted its request is dropped, so all
+        # are sent on the executor's thread.
+        self._executor.create_task(self._send, exchange)
         return exchange
 
     def cancel(self, exchange: Exchange) -> None:
         """Ask the node to end an answer early."""
         exchange.is_cancelled = True
-        goal = self._goals.get(exchange.number)
-        if goal is not None:
-            goal.cancel_goal_async()
+        self._executor.create_task(self._cancel, exchange)
 
     # What follows runs on the ROS thread.
 
@@ -107,6 +102,24 @@ class RosClient:
             f'expected the node {self.target}, found none; is it running, and in the same '
             'ROS_DOMAIN_ID?'
         )
+
+    def _send(self, exchange: Exchange) -> None:
+        def on_feedback(message: Any) -> None:
+            exchange.partial[message.feedback.camera] = message.feedback.partial_text
+
+        goal = AskSpatial.Goal(
+            question=exchange.question, camera=exchange.camera, options=list(exchange.options)
+        )
+        try:
+            sent = self._action.send_goal_async(goal, on_feedback)
+        except Exception as error:  # whatever it is, the thread has to live on
+            exchange.end(UNSENT, f'expected to send the question, found {error!r}')
+        else:
+            sent.add_done_callback(lambda future: self._on_goal(exchange, future.result()))
+
+    def _cancel(self, exchange: Exchange) -> None:
+        if goal := self._goals.get(exchange.number):
+            goal.cancel_goal_async()
 
     def _on_goal(self, exchange: Exchange, goal: Any) -> None:
         if not goal.accepted:
@@ -170,7 +183,7 @@ class RosClient:
                 self._goals.pop(exchange.number, None)
             elif time.monotonic() - exchange.asked_s > REPLY_TIMEOUT_S:
                 exchange.end(ABSENT, f'the node did not reply within {REPLY_TIMEOUT_S:g} s')
-                self.cancel(exchange)
+                self._cancel(exchange)
 
     def _image_topics(self) -> dict[str, str]:
         """Return the images that the node reads, under whatever name, and those it publishes."""

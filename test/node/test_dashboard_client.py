@@ -1,6 +1,7 @@
 """The dashboard's ROS side, beside a real node in another process."""
 
 import signal
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -37,6 +38,23 @@ def look_at(domain, monkeypatch):
 @pytest.fixture
 def client(look_at):
     return look_at('/spatialllm')
+
+
+class PausingHandle:
+    """An action client's handle that pauses once it has sent, so that the response comes first."""
+
+    def __init__(self, handle):
+        self._handle = handle
+
+    def __getattr__(self, name):
+        method = getattr(self._handle, name)
+
+        def send_and_pause(request):
+            number = method(request)
+            time.sleep(0.2)
+            return number
+
+        return send_and_pause if name.startswith('send_') else method
 
 
 def end_of(peer, exchange):
@@ -79,6 +97,31 @@ def test_a_question_can_be_cancelled_at_once(scripted, peer, client):
         talk = client.ask('talk without end')
         client.cancel(talk)
         assert end_of(peer, talk) == 'CANCELLED'
+
+
+def test_no_response_comes_too_early(scripted, peer, client, monkeypatch):
+    peer.until(lambda: client.board.is_present)
+    with peer.filming():
+        peer.ask_until(0, 'ready?')
+        action = client._action
+        monkeypatch.setattr(action, '_client_handle', PausingHandle(action._client_handle))
+        assert end_of(peer, client.ask('is it bright?')) == 'OK'
+        talk = client.ask('talk without end')
+        peer.until(lambda: talk.words)
+        client.cancel(talk)
+        assert end_of(peer, talk) == 'CANCELLED'
+        # What rclpy holds until the response to the cancelling has come.
+        peer.until(lambda: not action._pending_cancel_requests)
+
+
+def test_a_question_that_cannot_be_sent_ends_with_the_reason(scripted, peer, client):
+    peer.until(lambda: client.board.is_present)
+    unsent = client.ask('is \ud83d bright?')  # half a character
+    assert end_of(peer, unsent) == 'NOT_SENT'
+    assert unsent.words.startswith('expected to send the question, found UnicodeEncodeError')
+    with peer.filming():
+        peer.ask_until(0, 'ready?')
+        assert end_of(peer, client.ask('is it bright?')) == 'OK'
 
 
 def test_few_questions_wait_at_once(scripted, peer, client):
