@@ -80,7 +80,8 @@ def read_bag(
     """Yield the images of one topic, in the order in which they were recorded.
 
     The intrinsics are those of ``camera_info`` beside the topic; its P is taken for a topic with
-    ``rect`` in its name, which ``image_proc`` gives to rectified images, and K for any other.
+    ``rect`` in its name, which ``image_proc`` gives to rectified images, and K for any other. A
+    compressed topic counts by the name of the one that was compressed.
 
     Args:
         path: an MCAP file, or a folder of them.
@@ -132,8 +133,7 @@ class _BagReader:
     def frames(self, file: IO[bytes]) -> Iterator[Frame]:
         reader = make_reader(file, validate_crcs=True, decoder_factories=[DecoderFactory()])
         self._topic = _choose_topic(reader, self._topic)
-        base = PurePosixPath(self._topic.removesuffix('/compressed'))
-        info_topic = str(base.with_name('camera_info'))
+        info_topic = str(_base(self._topic).with_name('camera_info'))
         # The first image may have been recorded before the first intrinsics.
         for first in islice(reader.iter_decoded_messages([info_topic]), 1):
             self._info = self._info or first.decoded_message
@@ -155,12 +155,17 @@ class _BagReader:
         if self._info is None:
             return _pinhole(rgb, self._fov_rad)
         height_px, width_px = rgb.shape[:2]
-        is_rectified = 'rect' in PurePosixPath(self._topic).name
+        is_rectified = 'rect' in _base(self._topic).name
         reading = read_camera(self._info, width_px, height_px, ASSUMED_FOV_RAD, is_rectified)
         if reading.remark not in {'', self._remark}:
             _log.warning('%s: %s', self._topic, reading.remark)
         self._remark = reading.remark
         return reading.camera if reading.camera.calibrated else _pinhole(rgb, self._fov_rad)
+
+
+def _base(topic: str) -> PurePosixPath:
+    """Return the topic that a compressed one is named after."""
+    return PurePosixPath(topic.removesuffix('/compressed'))
 
 
 def _pinhole(rgb: Rgb, fov_rad: float | None) -> CameraModel:

@@ -123,10 +123,18 @@ def test_compressed_images_find_their_intrinsics_too(bag):
     assert focals([frame]) == [5.0]
 
 
-def test_rectified_images_are_described_by_p(bag):
-    bag.info(5.0, rectified_px=7.0)
-    bag.image(picture(), '/camera/image_rect_color')
-    assert focals(read_bag(bag.save())) == [7.0]
+@pytest.mark.parametrize(('topic', 'focal_px'), [
+    ('/camera/image_rect', 7.0), ('/camera/image_rect_color', 7.0), ('/camera/image_raw', 5.0),
+    ('/rectifier/image', 5.0),
+])  # fmt: skip
+@pytest.mark.parametrize('is_compressed', [False, True])
+def test_rectified_images_are_described_by_p(bag, topic, focal_px, is_compressed):
+    bag.info(5.0, str(Path(topic).with_name('camera_info')), rectified_px=7.0)
+    if is_compressed:
+        bag.compressed(encoded(picture()), f'{topic}/compressed')
+    else:
+        bag.image(picture(), topic)
+    assert focals(read_bag(bag.save())) == [focal_px]
 
 
 def test_every_so_many_images_counted_over_the_parts(tmp_path):
