@@ -29,6 +29,10 @@ def main() -> None:
         help="keep only what the words of a text file, or the project's own questions, need",
     )  # fmt: skip
     parser.add_argument(
+        '--spelled-words', action='store_true',
+        help='ask questions with words that fall apart into characters, too: it learned such',
+    )  # fmt: skip
+    parser.add_argument(
         '--training-note', type=note, nargs='+', action='extend', default=[], metavar='KEY=VALUE',
         help='where the weights come from, for people; kept in the manifest',
     )  # fmt: skip
@@ -38,6 +42,7 @@ def main() -> None:
             name=args.name or args.out.resolve().name,
             **size_settings(args),
             words=needed_words(args.vocabulary) if args.vocabulary else None,
+            spelled_words=args.spelled_words,
             training=dict(args.training_note),
         )
         bundle = export_checkpoint(args.checkpoint, args.out, settings)

@@ -82,6 +82,8 @@ class ExportSettings:
             ``context_for``; None for as many as the context holds.
         image_size: width and height in pixels; None for the checkpoint's.
         words: what is kept of the vocabulary; None for all of it.
+        spelled_words: whether the model learned words that fall apart into characters, too; see
+            ``SpecialTokens``.
         temperature: what log-probabilities are divided by to be confidences.
         training: where the weights come from, for people.
         source: the manifest of the bundle whose weights these are, if they come from one.
@@ -95,6 +97,7 @@ class ExportSettings:
     questions: int | None = None
     image_size: Size | None = None
     words: NeededWords | None = None
+    spelled_words: bool = False
     limits: Limits = field(default_factory=Limits)
     temperature: float = 1.0
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -145,6 +148,8 @@ def export_bundle(
     model.eval()
     words, adapted = adapt_model(model, tokenizer.read_bytes(), settings)
     tokens = special_tokens(words, tokenizer)
+    if settings.spelled_words or (settings.source and settings.source.tokens.spelled):
+        tokens = replace(tokens, spelled=True)
     settings = with_context(model.config, settings)
     if IMAGE in adapted:
         check_encodes(model)

@@ -190,6 +190,17 @@ def test_manifest_describes_the_model(exported):
     assert listed == {path.name for path in bundle.folder.iterdir()}
 
 
+def test_words_that_fall_apart_are_asked_of_a_model_that_learned_such(tokenizer, tmp_path):
+    settings = ExportSettings(context=150, spelled_words=True)
+    first = export_bundle(make_model(), tokenizer, tmp_path / 'first', settings)
+    again = ExportSettings(context=150, source=first.manifest)
+    second = export_bundle(make_model(), tokenizer, tmp_path / 'second', again)
+    assert first.manifest.tokens.spelled
+    assert second.manifest.tokens.spelled
+    plain = export_bundle(make_model(), tokenizer, tmp_path / 'plain', replace(again, source=None))
+    assert not plain.manifest.tokens.spelled
+
+
 def test_shipped_recipe_makes_a_bundle_of_allowed_size(tokenizer, tmp_path):
     model = new_model(load_recipe(RECIPE), TOKENIZER)
     bundle = export_bundle(model, tokenizer, tmp_path / 'nano')
