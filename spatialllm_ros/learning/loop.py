@@ -49,6 +49,15 @@ from spatialllm_ros.learning.sharding import (
 )
 
 PRECISIONS = ('auto', 'bf16', 'fp32')
+COUNTS = ('steps', 'batch', 'accumulate', 'log_every', 'evaluate_every', 'checkpoint_every')
+RANGES: tuple[tuple[tuple[str, ...], str, Callable[[float], bool]], ...] = (
+    (COUNTS, 'of at least 1', lambda value: value >= 1),
+    (('warmup_steps', 'seed', 'workers', 'minutes', 'weight_decay'), 'of at least 0',
+     lambda value: value >= 0),
+    (('learning_rate', 'clip_norm'), 'above 0', lambda value: value > 0),
+    (('decay_share',), 'within 0..1', lambda value: 0 <= value <= 1),
+)  # fmt: skip
+"""Names of numbers, and what they have to be."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ class LoopConfig:
         """Refuse values that cannot train.
 
         Raises:
-            ConfigError: a count below one, a share outside 0..1 or an unknown choice.
+            ConfigError: a number outside its range or an unknown choice.
         """
         for name, known in (
             ('optimiser', OPTIMISERS), ('precision', PRECISIONS), ('sharding', SHARDINGS),
@@ -100,11 +109,10 @@ class LoopConfig:
                 raise ConfigError(
                     f'expected {name} to be one of {known}, found {getattr(self, name)!r}'
                 )
-        if min(self.steps, self.batch, self.accumulate) < 1 or not 0 <= self.decay_share <= 1:
-            raise ConfigError(
-                'expected steps, batch and accumulate of at least 1 and decay_share within 0..1, '
-                f'found {self.steps}, {self.batch}, {self.accumulate}, {self.decay_share}'
-            )
+        for names, wanted, holds in RANGES:
+            for name in names:
+                if not holds(getattr(self, name)):
+                    raise ConfigError(f'expected {name} {wanted}, found {getattr(self, name)}')
 
     def until(self, deadline_s: float) -> LoopConfig:
         """Return the same, to stop at this reading of the monotonic clock if not before."""

@@ -58,7 +58,8 @@ def add_adapters(decoder: nn.Module, lora: Lora) -> None:
         lora_dropout=lora.dropout,
         target_modules=list(lora.targets),
     )
-    found = {name.rpartition('.')[2] for name, _ in decoder.named_modules()}
+    linear = (name for name, part in decoder.named_modules() if isinstance(part, nn.Linear))
+    found = {name.rpartition('.')[2] for name in linear}
     if not set(lora.targets) <= found:
         raise ConfigError(
             f'expected lora targets among the matrices of {type(decoder).__name__}, found '

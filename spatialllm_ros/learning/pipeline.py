@@ -22,10 +22,11 @@ from spatialllm_ros.learning.building import new_model, recipe_tokenizer
 from spatialllm_ros.learning.checkpoints import has_checkpoint, load_weights
 from spatialllm_ros.learning.encoder_stage import encoder_stage
 from spatialllm_ros.learning.gates import read_bound
-from spatialllm_ros.learning.grounding import POINTER_LAYER
 from spatialllm_ros.learning.loop import Stage, run_stage
-from spatialllm_ros.learning.lora import add_adapters, merged_weights, plain_name
+from spatialllm_ros.learning.lora import merged_weights, plain_name
 from spatialllm_ros.learning.mixing import MixedSampler, mixed_sampler
+from spatialllm_ros.learning.model_checks import check_model
+from spatialllm_ros.learning.plan import planned_config
 from spatialllm_ros.learning.question_data import AskedQuestions, load_question_data
 from spatialllm_ros.learning.question_sampler import QuestionSampler
 from spatialllm_ros.learning.question_scores import question_scores
@@ -33,6 +34,7 @@ from spatialllm_ros.learning.question_stage import QuestionStage
 from spatialllm_ros.learning.recipe import STAGE_NAMES, Recipe, StageConfig, asked_types
 from spatialllm_ros.learning.scene_arrays import load_scene_arrays
 from spatialllm_ros.learning.shard_checks import check_shards
+from spatialllm_ros.learning.stage_modules import shardable_parts, stage_module
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 
 
@@ -53,18 +55,33 @@ def run_recipe(
 
     Raises:
         TrainingGateError: a stage did not reach what the next one needs.
-        ConfigError: the recipe has no stage ``only``.
+        ConfigError: the recipe has no stage ``only``, or its model and stages do not fit together.
     """
     deadline_s = time.monotonic() + 60 * minutes
     scores: dict[str, float] = {}
     if only is not None and only not in recipe.stages:
         raise ConfigError(f'expected a stage of {list(recipe.stages)}, found {only!r}')
+    check_stages(recipe)
     for name in stages_to_run(recipe, folder) if only is None else [only]:
         scores = _run_one(recipe, name, folder, deadline_s)
         if not scores['finished']:
             break
         check_gate(name, recipe.stages[name], scores)
     return scores
+
+
+def check_stages(recipe: Recipe) -> None:
+    """Build what each stage trains, without values.
+
+    Raises:
+        ConfigError: model and stages do not fit together.
+    """
+    config = planned_config(recipe)
+    check_model(config)
+    with torch.device('meta'):
+        for name, stage in recipe.stages.items():
+            model = SpatialLLMForConditionalGeneration(config)
+            stage_module(name, model, replace(stage, compile=False))  # which takes seconds
 
 
 def stages_to_run(recipe: Recipe, folder: Path) -> list[str]:
@@ -123,15 +140,6 @@ def _run_one(recipe: Recipe, name: str, folder: Path, deadline_s: float) -> dict
     return scores
 
 
-def shardable_parts(model: SpatialLLMForConditionalGeneration) -> tuple[nn.Module, ...]:
-    """Return the parts of a model that are only ever called as a whole.
-
-    The pointing layer is not: its projections are asked by themselves.
-    """
-    layers = model.language_model.model.layers
-    return (*model.vision_towers, *(e for i, e in enumerate(layers) if i != POINTER_LAYER))
-
-
 def _save_model(
     model: SpatialLLMForConditionalGeneration, weights: dict[str, torch.Tensor], folder: Path
 ) -> None:
@@ -167,22 +175,8 @@ def _build_stage(
         assert isinstance(stage, QuestionStage)
         return question_scores(stage, held, grid, types)
 
-    module = question_stage(model, config)
+    module = stage_module(name, model, config)
     return Stage(name, module, lambda rng: source.draw(rng, grid), evaluate)
-
-
-def question_stage(
-    model: SpatialLLMForConditionalGeneration, config: StageConfig
-) -> QuestionStage:
-    """Return the module that a question stage trains."""
-    stage = QuestionStage(model, config)
-    if config.lora is not None:
-        add_adapters(model.language_model, config.lora)
-    if config.recompute:
-        model.language_model.activation_checkpointing_enable({'use_reentrant': False})
-    if config.compile:
-        stage.compile_layers()
-    return stage
 
 
 def _load_start(module: nn.Module, recipe: Recipe, name: str, folder: Path) -> None:

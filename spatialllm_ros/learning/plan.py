@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from spatialllm_ros.learning.building import MARKS
-from spatialllm_ros.learning.encoder_stage import EncoderStage
-from spatialllm_ros.learning.pipeline import question_stage, shardable_parts
+from spatialllm_ros.learning.model_checks import check_model
 from spatialllm_ros.learning.recipe import Recipe, StageConfig
+from spatialllm_ros.learning.stage_modules import shardable_parts, stage_module
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.questions.vocabulary import build_tokenizer
@@ -82,8 +82,9 @@ def plan_recipe(recipe: Recipe, processes: int = 1) -> Plan:
     Raises:
         ConfigError: the recipe's sizes make no model.
     """
+    built = planned_config(recipe)
+    check_model(built)
     with torch.device('meta'):
-        built = planned_config(recipe)
         model = SpatialLLMForConditionalGeneration(built)
         stages = tuple(
             _plan_stage(name, config, SpatialLLMForConditionalGeneration(built), processes)
@@ -116,7 +117,7 @@ def _plan_stage(
     name: str, config: StageConfig, model: SpatialLLMForConditionalGeneration, processes: int
 ) -> StagePlan:
     encodes = name == 'encoder'
-    stage = EncoderStage(model, config.probing) if encodes else question_stage(model, config)
+    stage = stage_module(name, model, config)
     trained = sum(p.numel() for p in stage.parameters() if p.requires_grad)
     state: float = WEIGHT_BYTES * _size(stage) + (GRADIENT_BYTES + MOMENT_BYTES) * trained
     if config.loop.sharding == 'full' and processes > 1:

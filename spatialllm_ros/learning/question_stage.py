@@ -9,6 +9,8 @@ tokens, D decoder size.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -44,10 +46,11 @@ class QuestionStage(nn.Module):
         """Wrap a model, which is trained in place.
 
         Raises:
-            ConfigError: the decoder caps its scores.
+            ConfigError: the decoder caps its scores, or has no layer whose heads could point.
         """
         super().__init__()
         _check_scores(model.config.text_config)
+        _check_layers(model)
         self.model = model
         self.positions: torch.Tensor
         self.train_vision = config.train_vision
@@ -179,6 +182,19 @@ def _check_scores(text: PreTrainedConfig) -> None:
                 f'expected a decoder that does not cap its scores, found {text.model_type} with '
                 f'{name} {cap}: set it to null under text_config, or name another decoder there'
             )
+
+
+def _check_layers(model: SpatialLLMForConditionalGeneration) -> None:
+    """Refuse decoders without a layer that can be taught where to look."""
+    decoder: Any = model.language_model
+    layers = getattr(getattr(decoder, 'model', None), 'layers', ())
+    attention = [getattr(layer, 'self_attn', None) for layer in layers]
+    if len(layers) <= grounding.POINTER_LAYER or not all(hasattr(a, 'q_proj') for a in attention):
+        raise ConfigError(
+            f"expected a decoder of Llama's parts with at least {grounding.POINTER_LAYER + 1} "
+            f'layers, of which the last is taught where to look, found {len(layers)} of those in '
+            f'a {model.config.text_config.model_type}: change text_config under model'
+        )
 
 
 def _rows(table: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,9 @@ from spatialllm_ros.learning.conversations import MixedSource
 from spatialllm_ros.learning.gates import read_bound, score_names
 from spatialllm_ros.learning.loop import LoopConfig
 from spatialllm_ros.learning.lora import Lora
+from spatialllm_ros.learning.model_checks import model_problems
 from spatialllm_ros.learning.recipe_checks import unknown_keys, unlike_fields
+from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.questions import QUESTION_TYPES
 
 STAGE_NAMES = ('encoder', 'alignment', 'instruction')
@@ -111,7 +113,8 @@ def load_recipe(path: Path) -> Recipe:
 
     Raises:
         ConfigError: the file is missing or not YAML, or keys are unknown or missing, or values
-            of another kind than they should be; all of them are named.
+            of another kind than they should be; all of them are named. Or its model's parts do
+            not fit together.
     """
     try:
         plain = yaml.safe_load(path.read_text())
@@ -120,6 +123,7 @@ def load_recipe(path: Path) -> Recipe:
     problems = list(_problems(plain))
     if problems:
         raise ConfigError(f'{path}: ' + '; '.join(problems))
+    SpatialLLMConfig(**plain['model'])  # whose own checks are made now
     start, pretrained = plain.get('start'), plain.get('pretrained', {})
     stages, seed = plain['stages'], plain['seed']
     return Recipe(
@@ -167,8 +171,12 @@ def _problems(plain: Any) -> Iterator[str]:
         yield from _data_problems(data)
     if isinstance(stages := parts.get('stages'), dict):
         yield from _stages_problems(stages)
-    if isinstance(pretrained := parts.get('pretrained'), dict):
+    pretrained = parts.get('pretrained')
+    if isinstance(pretrained, dict):
         yield from unlike_fields(pretrained, fields(Pretrained), 'pretrained')
+    if isinstance(model := parts.get('model'), dict):
+        sources = pretrained.get('vision') if isinstance(pretrained, dict) else None
+        yield from model_problems(model, sources)
 
 
 def _data_problems(data: dict[str, Any]) -> Iterator[str]:

@@ -7,9 +7,15 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedConfig
 
 from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.model.part_checks import (
+    NANO,
+    check_backbones,
+    check_counts,
+    check_decoder,
+    check_normalisation,
+)
 
 FUSIONS = ('channel', 'token')
-USES = ('size', 'mean', 'std', 'layer')
 
 
 class SpatialLLMConfig(PreTrainedConfig):
@@ -48,20 +54,20 @@ class SpatialLLMConfig(PreTrainedConfig):
         """Build the parts' configurations from plain dictionaries.
 
         Raises:
-            ConfigError: an unknown fusion, a backbone that is used in an unknown way,
-                backbones of several sizes whose tokens would be interleaved, or values that
-                make no part of a model.
+            ConfigError: an unknown fusion, a backbone that is none or is used in an unknown way,
+                backbones of several sizes whose tokens would be interleaved, a decoder that is
+                none, or values that make no part of a model.
         """
         if fusion not in FUSIONS:
             raise ConfigError(f'expected a fusion of {FUSIONS}, found {fusion!r}')
-        visions = vision_configs or [{'model_type': 'spatialllm_vision'}]
+        visions = [{'model_type': NANO}] if vision_configs is None else vision_configs
         self.vision_configs = [_as_config(item) for item in visions]
-        for part in self.vision_configs:
-            _check_use(part)
+        check_backbones(self.vision_configs, fusion)
         self.text_config = _as_config(text_config or {'model_type': 'llama'})
+        check_decoder(self.text_config)
         self.fusion = fusion
-        _check_widths(self.vision_configs, fusion)
         self.set_image(image_size, image_grid)
+        check_normalisation(image_normalisation)
         self.image_normalisation = list(image_normalisation)
         self.image_mean, self.image_std = image_normalisation
         self.image_token_id = image_token_id
@@ -76,7 +82,13 @@ class SpatialLLMConfig(PreTrainedConfig):
         return self.image_rows * self.image_columns * streams
 
     def set_image(self, size: tuple[int, int], grid: tuple[int, int]) -> None:
-        """Set the canvas (width, height) and the grid (rows, columns) of its tokens."""
+        """Set the canvas (width, height) and the grid (rows, columns) of its tokens.
+
+        Raises:
+            ConfigError: one of them is no pair of counts.
+        """
+        check_counts('image_size', size)
+        check_counts('image_grid', grid)
         self.image_width, self.image_height = size
         self.image_rows, self.image_columns = grid
         self.image_size, self.image_grid = list(size), list(grid)
@@ -95,30 +107,15 @@ class SpatialLLMConfig(PreTrainedConfig):
 def _as_config(value: dict[str, Any] | PreTrainedConfig) -> PreTrainedConfig:
     if isinstance(value, PreTrainedConfig):
         return value
+    if not isinstance(value, dict) or 'model_type' not in value:
+        raise ConfigError(f'expected a model_type in each part of the model, found {value}')
     plain = dict(value)
-    if 'model_type' not in plain:
-        raise ConfigError(f'expected a model_type in each part of the model, found {plain}')
     kind = plain.pop('model_type')
     try:
         return AutoConfig.for_model(kind, **plain)
     except Exception as error:  # those of transformers have no common base
         reason = ' '.join(str(error).split())
         raise ConfigError(f'expected a configuration of a {kind}, found: {reason}') from error
-
-
-def _check_use(part: PreTrainedConfig) -> None:
-    use = getattr(part, 'use', {})
-    if not isinstance(use, dict) or set(use) - set(USES):
-        raise ConfigError(f'expected a backbone to be used by {USES}, found {use}')
-
-
-def _check_widths(parts: list[PreTrainedConfig], fusion: str) -> None:
-    widths = [part.hidden_size for part in parts]
-    if fusion == 'token' and len(set(widths)) > 1:
-        raise ConfigError(
-            f'expected one hidden_size of all backbones where fusion is token, found {widths}: '
-            'choose backbones of one size, or channel for fusion'
-        )
 
 
 AutoConfig.register(SpatialLLMConfig.model_type, SpatialLLMConfig)

@@ -114,14 +114,6 @@ def test_weights_of_another_model_are_refused(tmp_path):
         run_stage(other, config(), tmp_path)
 
 
-def test_what_learned_and_rests_now_is_named(tmp_path):
-    run_stage(stage(), config(steps=2), tmp_path)
-    frozen = stage()
-    frozen.module.layer.weight.requires_grad_(False)
-    with pytest.raises(ConfigError, match=r'layer\.weight to learn .*another folder'):
-        run_stage(frozen, config(steps=4), tmp_path)
-
-
 @pytest.mark.parametrize('spoilt', ['loss', 'gradient'])
 def test_what_is_no_number_stops_a_run_before_its_checkpoint_is_lost(tmp_path, spoilt):
     run_stage(stage(), config(steps=14), tmp_path)
@@ -141,6 +133,14 @@ def test_what_is_no_number_stops_a_run_before_its_checkpoint_is_lost(tmp_path, s
     after = load_weights(tmp_path)
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert all(value.isfinite().all() for value in broken.module.parameters())
+
+
+def test_what_learned_and_rests_now_is_named(tmp_path):
+    run_stage(stage(), config(steps=2), tmp_path)
+    frozen = stage()
+    frozen.module.layer.weight.requires_grad_(False)
+    with pytest.raises(ConfigError, match=r'layer\.weight to learn .*another folder'):
+        run_stage(frozen, config(steps=4), tmp_path)
 
 
 def test_a_runs_time_is_that_of_all_its_stages(tmp_path, monkeypatch):
@@ -172,11 +172,24 @@ def test_a_stages_own_time_holds_within_the_runs(own, left, expected):
     assert replace(found, minutes=own) == config(minutes=own)
 
 
-def test_missing_checkpoint_and_bad_numbers_are_named(tmp_path):
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'steps': 0}, {'batch': 0}, {'accumulate': 0}, {'log_every': 0}, {'evaluate_every': 0},
+        {'checkpoint_every': 0}, {'workers': -1}, {'warmup_steps': -1}, {'seed': -1},
+        {'minutes': -1.0}, {'weight_decay': -0.1}, {'learning_rate': -1.0}, {'clip_norm': 0.0},
+        {'learning_rate': math.nan}, {'decay_share': 1.5},
+    ],
+)  # fmt: skip
+def test_numbers_that_cannot_train_are_named(changes):
+    ((name, value),) = changes.items()
+    with pytest.raises(ConfigError, match=rf'expected {name} .*found {value}'):
+        config(**changes)
+
+
+def test_missing_checkpoint_and_unknown_optimisers_are_named(tmp_path):
     with pytest.raises(ConfigError, match='run that stage first'):
         load_weights(tmp_path)
-    with pytest.raises(ConfigError, match='at least 1'):
-        config(steps=0)
     with pytest.raises(ConfigError, match="found 'sgd'"):
         config(optimiser='sgd')
     assert issubclass(TrainingGateError, Exception)

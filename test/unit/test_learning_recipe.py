@@ -15,6 +15,10 @@ from spatialllm_ros.learning.pipeline import check_gate
 from spatialllm_ros.learning.recipe import Recipe, StageConfig, load_recipe
 
 LOOP = {'steps': 2, 'batch': 2}
+MODEL = {
+    'vision_configs': [{'model_type': 'spatialllm_vision'}],
+    'text_config': {'model_type': 'llama'},
+}
 RECIPES = sorted((Path(__file__).parents[2] / 'training' / 'recipes').glob('*.yaml'))
 
 
@@ -26,7 +30,7 @@ def read(folder, text: str) -> Recipe:
 
 def recipe(folder, data=(), **stage) -> Recipe:
     plain = {
-        'name': 'tiny', 'seed': 0, 'model': {},
+        'name': 'tiny', 'seed': 0, 'model': MODEL,
         'data': {'train': 'a', 'validation': 'b', **dict(data)},
         'stages': {'instruction': {**LOOP, **stage}},
     }  # fmt: skip
@@ -87,7 +91,7 @@ def test_every_recipe_we_have_is_read(path):
 WRITTEN = """
 name: tiny
 seed: 3
-model: {fusion: channel}
+model: {vision_configs: [{model_type: vit}], text_config: {model_type: llama}}
 data: {train: a, validation: b}
 stages:
   encoder: {steps: 5, batch: 4, learning_rate: 1.0e-3}
@@ -98,7 +102,8 @@ stages:
     ('written', 'instead', 'complaint'),
     [
         ('seed: 3', '', 'recipe: missing seed (a whole number)'),
-        ('model: {fusion: channel}', '', 'recipe: missing model (a mapping)'),
+        ('model: {vision_configs: [{model_type: vit}], text_config: {model_type: llama}}', '',
+         'recipe: missing model (a mapping)'),
         ('train: a, ', '', 'data: missing train (a path)'),
         ('data: {train: a, validation: b}', '', 'recipe: missing data (a mapping)'),
         ('steps: 5, ', '', 'stages.encoder: missing steps (a whole number)'),
