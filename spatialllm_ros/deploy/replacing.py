@@ -1,4 +1,4 @@
-"""A bundle's folder that is replaced as a whole, or not at all."""
+"""A bundle's folder, or its manifest, that is replaced as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from spatialllm_ros.errors import BundleError, ConfigError
-from spatialllm_ros.runtime.bundle import MANIFEST_NAME, parse_manifest
+from spatialllm_ros.runtime.bundle import MANIFEST_NAME, Bundle, Manifest, parse_manifest
 from spatialllm_ros.runtime.engines.tensorrt_identity import FOLDER as ENGINES
 
 
@@ -33,6 +33,28 @@ def replaced_bundle(folder: Path) -> Iterator[Path]:
         made.mkdir()
         yield made
         _exchange(made, folder, Path(scratch.name) / 'old')
+
+
+def replace_manifest(bundle: Bundle, manifest: Manifest) -> None:
+    """Let a bundle say something else of its files. A link to a manifest stays.
+
+    Raises:
+        BundleError: the bundle is not any more what it was when it was loaded.
+        ConfigError: the manifest cannot be written; the old one is still there.
+    """
+    path = (bundle.folder / MANIFEST_NAME).resolve()
+    try:
+        if parse_manifest(path.read_text(encoding='utf-8')) != bundle.manifest:
+            raise BundleError(f'{bundle.folder} was replaced meanwhile; run the command again')
+        with TemporaryDirectory(prefix='.manifest-', dir=path.parent) as scratch:
+            whole = Path(scratch) / path.name
+            whole.write_text(manifest.to_json(), encoding='utf-8')
+            whole.replace(path)
+    except OSError as error:
+        raise ConfigError(
+            f'expected to write {path}, found {error}; make room there, or copy the bundle to a '
+            'folder of your own'
+        ) from error
 
 
 def _exchange(made: Path, folder: Path, aside: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from spatialllm_ros.deploy.replacing import replace_manifest
 from spatialllm_ros.evaluation.asked_worlds import AskedWorld, asked_worlds, seeds_from
 from spatialllm_ros.evaluation.calibration import (
     ClosedAnswer,
@@ -16,7 +17,6 @@ from spatialllm_ros.evaluation.calibration import (
     negative_log_likelihood,
 )
 from spatialllm_ros.evaluation.scoring import ABSENT_WORDS
-from spatialllm_ros.runtime.bundle import MANIFEST_NAME
 from spatialllm_ros.runtime.session import SpatialSession
 from spatialllm_ros.scenes.worlds import VALIDATION_SEEDS
 from spatialllm_ros.schema import Query, QuestionRecord
@@ -45,8 +45,9 @@ def calibrate_bundle(folder: Path, first_seed: int, count: int, threads: int = 0
     """Fit the temperature, and keep it in the manifest beside what it was fitted on.
 
     Raises:
-        BundleError: there is no bundle, or a broken one.
-        ConfigError: the seeds are not validation seeds, or no temperature fits.
+        BundleError: there is no bundle, a broken one, or one that was replaced meanwhile.
+        ConfigError: the seeds are not validation seeds, no temperature fits, or the manifest
+            cannot be written.
     """
     seeds = seeds_from(first_seed, count, VALIDATION_SEEDS)
     session = SpatialSession.load(folder, threads=threads)
@@ -65,8 +66,7 @@ def calibrate_bundle(folder: Path, first_seed: int, count: int, threads: int = 0
         ece_after=calibration_error(answers, fitted),
     )
     training = {**manifest.training, 'calibration': asdict(found)}
-    changed = replace(manifest, temperature=fitted, training=training)
-    (session.bundle.folder / MANIFEST_NAME).write_text(changed.to_json(), encoding='utf-8')
+    replace_manifest(session.bundle, replace(manifest, temperature=fitted, training=training))
     return found
 
 

@@ -1,6 +1,8 @@
 """Calibration error and temperature, by hand and against a grid."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.errors import BundleError, ConfigError
 from spatialllm_ros.evaluation import bundle_calibration
 from spatialllm_ros.evaluation.asked_worlds import AskedWorld
 from spatialllm_ros.evaluation.calibration import (
@@ -130,6 +132,7 @@ def bundle(tmp_path, monkeypatch) -> Bundle:
         training={'recipe': 'nano'},
     )  # fmt: skip
     made = Bundle(tmp_path, manifest)
+    (tmp_path / 'manifest.json').write_text(manifest.to_json())
     monkeypatch.setattr(
         bundle_calibration.SpatialSession, 'load', lambda folder, threads: ScriptedSession(made)
     )
@@ -156,4 +159,36 @@ def test_calibrating_a_bundle_keeps_the_temperature_in_its_manifest(bundle):
 def test_only_validation_worlds_calibrate(bundle, seed):
     with pytest.raises(ConfigError, match='800000000'):
         bundle_calibration.calibrate_bundle(bundle.folder, seed, 3)
-    assert not (bundle.folder / 'manifest.json').exists()
+    assert parse_manifest((bundle.folder / 'manifest.json').read_text()) == bundle.manifest
+
+
+def test_a_full_disk_leaves_the_manifest_that_was_there(bundle, monkeypatch):
+    write = Path.write_text
+
+    def fail(path, text, **_):
+        write(path, text[:99])
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(Path, 'write_text', fail)
+    with pytest.raises(ConfigError, match=r'manifest\.json, found .*No space left'):
+        bundle_calibration.calibrate_bundle(bundle.folder, 800_000_000, 3)
+    assert parse_manifest((bundle.folder / 'manifest.json').read_text()) == bundle.manifest
+    assert [path.name for path in bundle.folder.iterdir()] == ['manifest.json']
+
+
+def test_a_bundle_that_was_replaced_meanwhile_keeps_its_manifest(bundle):
+    path = bundle.folder / 'manifest.json'
+    path.write_text(replace(bundle.manifest, name='new').to_json())
+    with pytest.raises(BundleError, match='replaced meanwhile'):
+        bundle_calibration.calibrate_bundle(bundle.folder, 800_000_000, 3)
+    assert parse_manifest(path.read_text()).name == 'new'
+
+
+def test_a_link_to_a_manifest_stays(bundle, tmp_path_factory):
+    path = bundle.folder / 'manifest.json'
+    elsewhere = tmp_path_factory.mktemp('sources') / 'manifest.json'
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    found = bundle_calibration.calibrate_bundle(bundle.folder, 800_000_000, 3)
+    assert path.is_symlink()
+    assert parse_manifest(elsewhere.read_text()).temperature == found.temperature
