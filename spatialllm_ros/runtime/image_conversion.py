@@ -6,6 +6,7 @@ with those fields will do. What comes from outside is checked before memory is s
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -100,6 +101,20 @@ ENCODINGS: dict[str, Encoding] = {
     'nv21': Encoding(1, 1, cv2.COLOR_YUV2RGB_NV21, (2, 2), has_chroma_plane=True),
 }
 """Every encoding that is understood, by its name in ``sensor_msgs/image_encodings.hpp``."""
+
+
+OTHER_FILES = {
+    re.compile(beginning, re.DOTALL): kind
+    for beginning, kind in {
+        rb'....ftypavi': 'AVIF',
+        rb'....ftyp(hei|hev|mif1|msf1)': 'HEIC',
+        rb'RIFF....WEBP': 'WebP',
+        rb'BM': 'BMP',
+        rb'GIF8': 'GIF',
+        rb'II\*\0|MM\0\*': 'TIFF',
+    }.items()
+}
+"""Files of images that are not read, by how they begin."""
 
 
 def rgb_from_image(message: ImageMessage, max_side_px: int) -> Rgb:
@@ -214,11 +229,15 @@ def _compressed_size(data: bytes) -> tuple[int, int]:
     if data.startswith(b'\x89PNG\r\n\x1a\n') and b'IEND' in data[24:]:
         width, height = struct.unpack_from('>II', data, 16)
         return width, height
-    raise UnfitImageError(
-        'file',
-        f'expected a whole JPEG or PNG file, found {len(data)} bytes starting with '
-        f'{data[:8].hex() or "nothing"}',
-    )
+    raise UnfitImageError('file', f'expected a whole JPEG or PNG file, found {_found(data)}')
+
+
+def _found(data: bytes) -> str:
+    """Say in words what a file is, and what to do about it where that is known."""
+    for beginning, kind in OTHER_FILES.items():
+        if beginning.match(data):
+            return f'{kind}; convert it to JPEG'
+    return f'{len(data)} bytes starting with {data[:8].hex() or "nothing"}'
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:

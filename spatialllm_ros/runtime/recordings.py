@@ -29,7 +29,7 @@ from spatialllm_ros.schema import CameraModel, Frame
 
 _log = logging.getLogger(__name__)
 
-BAG_SUFFIX = '.mcap'
+BAG_SUFFIX, SQLITE_SUFFIX = '.mcap', '.db3'
 CONVERTERS: dict[str, Callable[[Any, int], Rgb]] = {
     'sensor_msgs/msg/Image': rgb_from_image,
     'sensor_msgs/msg/CompressedImage': rgb_from_compressed,
@@ -46,8 +46,8 @@ BAG_TO_CALIBRATE = (
 
 
 def is_bag(path: Path) -> bool:
-    """Tell whether a path is a bag: an MCAP file, or a folder of them as ``ros2 bag`` writes."""
-    return path.suffix == BAG_SUFFIX or path.is_dir()
+    """Tell whether a path is a bag: one file, or a folder of them as ``ros2 bag`` writes."""
+    return path.suffix in {BAG_SUFFIX, SQLITE_SUFFIX} or path.is_dir()
 
 
 def read_photo(path: Path, fov_rad: float | None = None) -> Frame:
@@ -109,6 +109,11 @@ def read_bag(
 
 
 def _files(path: Path) -> list[Path]:
+    if path.suffix == SQLITE_SUFFIX:
+        raise RecordingError(
+            f'{path}: expected a bag in MCAP, found one in SQLite; convert it by ros2 bag convert '
+            '(storage_id: mcap)'
+        )
     if path.is_file():
         return [path]
     # ros2 bag numbers the parts without leading zeros.
@@ -116,7 +121,8 @@ def _files(path: Path) -> list[Path]:
     if not files:
         raise RecordingError(
             f'{path}: expected a {BAG_SUFFIX} file or a folder with some, found none; other bags '
-            'can be converted by ros2 bag convert'
+            'can be converted by ros2 bag convert (storage_id: mcap), and photographs have to be '
+            f'named: {path}/*.jpg'
         )
     return files
 

@@ -254,6 +254,23 @@ def test_bad_files_are_refused(data, words):
         rgb_from_compressed(Compressed(data), LIMIT_PX)
 
 
+HEIC = bytes.fromhex('0000001866747970') + b'heic' + bytes(4) + b'mif1heic'
+
+
+@pytest.mark.parametrize(('data', 'kind'), [
+    (HEIC, 'HEIC'),
+    (HEIC.replace(b'ftypheic', b'ftypmif1'), 'HEIC'),
+    (HEIC.replace(b'ftypheic', b'ftypavif'), 'AVIF'),
+    (encoded('.webp', smooth_rgb()), 'WebP'),
+    (encoded('.bmp', smooth_rgb()), 'BMP'),
+    (encoded('.tiff', smooth_rgb()), 'TIFF'),
+    (b'GIF87a' + bytes(40), 'GIF'),
+])  # fmt: skip
+def test_images_of_other_kinds_are_called_by_name(data, kind):
+    with pytest.raises(ImageError, match=f'found {kind}; convert it to JPEG$'):
+        rgb_from_compressed(Compressed(data), LIMIT_PX)
+
+
 def test_a_large_jpeg_is_refused_before_decoding():
     position = JPEG.index(b'\xff\xc0') + 5
     claiming = JPEG[:position] + struct.pack('>HH', 20_000, 20_000) + JPEG[position + 4 :]

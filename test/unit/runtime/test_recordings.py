@@ -198,6 +198,21 @@ def test_what_is_no_bag(tmp_path):
             list(read_bag(other))
 
 
+def test_a_bag_in_sqlite_can_be_converted(tmp_path):
+    path = tmp_path / 'drive.db3'
+    path.write_bytes(b'SQLite format 3\0' + bytes(500))
+    assert is_bag(path)
+    with pytest.raises(RecordingError, match=r'drive\.db3: .* MCAP.* ros2 bag convert'):
+        list(read_bag(path))
+
+
+def test_photographs_in_a_folder_are_named_one_by_one(tmp_path):
+    (tmp_path / 'kitchen.jpg').write_bytes(encoded(picture(), '.jpg'))
+    with pytest.raises(RecordingError) as refused:
+        list(read_bag(tmp_path))
+    assert f'photographs have to be named: {tmp_path}/*.jpg' in str(refused.value)
+
+
 def test_an_unfinished_recording_can_be_recovered(bag):
     bag.image(picture())
     data = bag.save().read_bytes()
