@@ -29,6 +29,9 @@ def generate_launch_description() -> LaunchDescription:
                 description='tour (a recording), sim (rendered live), /dev/video0, a bag, a topic',
             ),
             DeclareLaunchArgument(
+                'topic', default_value='', description='of the images, if a bag has several'
+            ),
+            DeclareLaunchArgument(
                 'questions', default_value='true', description='also ask questions, on the screen'
             ),
             OpaqueFunction(function=choose_image),
@@ -60,12 +63,15 @@ def demo_camera(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     camera = LaunchConfiguration('camera').perform(context)
     if is_topic(camera):
         return []
+    given = {'source': camera, 'topic': LaunchConfiguration('topic').perform(context)}
     return [
         Node(
             package='spatialllm_ros',
             executable='demo_camera',
             namespace='camera',
             output='screen',
-            parameters=[{'source': ParameterValue(camera, value_type=str)}],
+            parameters=[
+                {name: ParameterValue(value, value_type=str) for name, value in given.items()}
+            ],
         )
     ]

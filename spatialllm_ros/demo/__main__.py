@@ -48,12 +48,14 @@ def parser() -> argparse.ArgumentParser:
     own = argparse.ArgumentParser(
         prog='python -m spatialllm_ros.demo',
         description='Start a camera, the node and a program that asks questions.',
+        allow_abbrev=False,
     )
     own.add_argument(
         '--camera',
         default='tour',
         help='tour (a recording), sim (rendered live), /dev/video0, a bag, or a topic of images',
     )
+    own.add_argument('--topic', default='', help='of the images, if a bag has several')
     own.add_argument('--bundle', help='folder of the model, in place of the shipped one')
     own.add_argument('--questions', type=int, default=0, help='how many to ask')
     own.add_argument('--period', type=float, default=1.0, help='seconds between two questions')
@@ -72,7 +74,7 @@ def run(args: argparse.Namespace, logs: Path) -> int:
     print(f'  ROS_DOMAIN_ID={domain} python -m spatialllm_ros.demo.ask "{EXAMPLE}"')
     with Processes(environment, logs) as processes:
         if not is_topic:
-            start_camera(processes, {'source': args.camera})
+            start_camera(processes, {'source': args.camera, 'topic': args.topic})
         start_node(processes, image, {'bundle': args.bundle} if args.bundle else {})
         if args.dashboard:
             print(f'Ask and look in a browser: {start_dashboard(processes)}')

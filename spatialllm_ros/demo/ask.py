@@ -1,7 +1,7 @@
 """Ask a running node one question from another terminal.
 
 ROS_DOMAIN_ID=17 python -m spatialllm_ros.demo.ask "how far is the red car from the camera?"
-python -m spatialllm_ros.demo.ask "is there a chair in view?" --options yes no
+python -m spatialllm_ros.demo.ask "is there a chair in view?" --option yes --option no
 """
 
 from __future__ import annotations
@@ -19,16 +19,20 @@ NODE_TIMEOUT_S = 10.0
 def main() -> int:
     """Parse the command line, ask and return the exit status."""
     parser = argparse.ArgumentParser(
-        description='Ask a running node one question.', prog='python -m spatialllm_ros.demo.ask'
+        description='Ask a running node one question.',
+        prog='python -m spatialllm_ros.demo.ask',
+        allow_abbrev=False,
     )
     parser.add_argument('question')
-    parser.add_argument('--options', nargs='+', default=(), help='the closed answers')
+    parser.add_argument(
+        '--option', action='append', default=[], help='a closed answer; give two or more'
+    )
     args = parser.parse_args()
     end_by_exception()
     with AskClient('demo_ask', []) as client:
         try:
             client.wait_for_node(NODE_TIMEOUT_S)
-            return 0 if ask_aloud(client, args.question, args.options) else 1
+            return 0 if ask_aloud(client, args.question, args.option) else 1
         except SpatialLLMError as error:
             print(error, file=sys.stderr)
             return 1

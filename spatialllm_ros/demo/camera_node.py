@@ -34,6 +34,7 @@ LOOK_AGAIN_S = 0.1
 
 PARAMETERS = {
     'source': ('tour', 'tour (a recording), sim (rendered live), a video device or a bag'),
+    'topic': ('', 'of the images, if a bag has several'),
     'images': (0, 'how many to publish before falling silent; 0 for no end'),
 }
 
@@ -48,11 +49,11 @@ class CameraNode(Node):
             ConfigError, SceneError: the source cannot be opened.
         """
         super().__init__('demo_camera')
-        source, images = (
+        source, topic, images = (
             self.declare_parameter(name, default, ParameterDescriptor(description=words)).value
             for name, (default, words) in PARAMETERS.items()
         )
-        self._shots: Iterable[Shot] = islice(open_source(source), images or None)
+        self._shots: Iterable[Shot] = islice(open_source(source, topic), images or None)
         self._raw = self.create_publisher(Image, 'image', QUALITY)
         self._compressed = self.create_publisher(CompressedImage, 'image/compressed', QUALITY)
         self._info = self.create_publisher(CameraInfo, 'camera_info', QUALITY)

@@ -59,20 +59,21 @@ def write_recording(path: Path, shots: Iterable[Shot]) -> int:
     return count
 
 
-def read_shots(path: Path) -> Iterator[Shot]:
+def read_shots(path: Path, topic: str = '') -> Iterator[Shot]:
     """Yield the images of a bag, with intrinsics (but no distortion) and truth where it has them.
 
     Args:
         path: an MCAP file, or a folder of them.
+        topic: of the images; empty for the only one that there is.
 
     Raises:
-        RecordingError: it cannot be read, or does not have one topic of images.
+        RecordingError: it cannot be read, or does not have that topic, or only one.
         ImageError: an image is damaged or of an unknown encoding.
         SceneError: what stands for the truth is something else.
     """
     truths: dict[Stamp, Truth] | None = None
     first_ns = 0
-    for frame in read_bag(path):
+    for frame in read_bag(path, topic=topic):
         if truths is None:  # the file is known to be a bag by now
             truths, first_ns = read_truths(path), frame.stamp_ns
         info = info_fields(frame.camera) if frame.camera.calibrated else {}

@@ -24,28 +24,34 @@ LIVE_SEEDS = range(960_000_000, 1_000_000_000)
 """Held-out worlds beyond those of the tour."""
 
 
-def open_source(name: str) -> Iterator[Shot]:
+def open_source(name: str, topic: str = '') -> Iterator[Shot]:
     """Return the images of ``tour``, ``sim``, a video device or a bag; those of a bag go round.
 
+    Args:
+        name: of the source.
+        topic: of a bag's images; empty for the only one that there is.
+
     Raises:
-        ConfigError: there is no such source, or what it needs is not installed.
+        ConfigError: there is no such source, it has no topics, or what it needs is not installed.
         SceneError: it cannot be read or rendered.
     """
     if name == 'tour':
-        return endless(shared_file(TOUR))
+        return endless(shared_file(TOUR), topic)
+    if topic and (name == 'sim' or name.startswith('/dev/')):
+        raise ConfigError(f'expected a bag to have topics, found {name!r}; leave --topic out')
     if name == 'sim':
         return simulated()
     if name.startswith('/dev/'):
         return video_device(name)
     if Path(name).exists():
-        return endless(Path(name))
+        return endless(Path(name), topic)
     raise ConfigError(
         f'expected a source tour, sim, a video device (/dev/video0) or a bag, found {name!r}'
     )
 
 
-def endless(path: Path) -> Iterator[Shot]:
-    """Yield the images of a bag, again and again.
+def endless(path: Path, topic: str = '') -> Iterator[Shot]:
+    """Yield the images of a bag's topic, again and again.
 
     Raises:
         RecordingError: it cannot be read, or has no images.
@@ -53,7 +59,7 @@ def endless(path: Path) -> Iterator[Shot]:
     begun_s = 0.0
     while True:
         end_s = None
-        for shot in read_shots(path):
+        for shot in read_shots(path, topic):
             end_s = begun_s + shot.at_s
             yield replace(shot, at_s=end_s)
         if end_s is None:

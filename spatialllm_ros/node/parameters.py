@@ -6,9 +6,11 @@ Imports no ROS: ``parameter_server`` declares these to it, and the guide's table
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any
 
 from spatialllm_ros.errors import ConfigError
@@ -326,9 +328,14 @@ def build(values: Mapping[str, Value]) -> NodeParameters:
     for camera in camera_names:
         known.update(camera_specifications(camera))
     problems = name_problems(camera_names)
-    problems += [f'{name}: there is no such parameter' for name in values if name not in known]
+    problems += [
+        f'{name}: there is no such parameter{_likely_name(name, known)}'
+        for name in values
+        if name not in known
+    ]
     problems += [
         f'{name}: expected {known[name].expected}, found {value!r}'
+        f'{_other_spelling(known[name], value)}'
         for name, value in values.items()
         if name in known and not known[name].accepts(value)
     ]
@@ -337,6 +344,20 @@ def build(values: Mapping[str, Value]) -> NodeParameters:
     own: dict[str, Any] = {n: values[n] for n in node_specifications() if n in values}
     cameras = tuple(_camera(name, values) for name in camera_names)
     return NodeParameters(cameras=cameras, **own)
+
+
+def _likely_name(name: str, known: Iterable[str]) -> str:
+    return ''.join(f'; is it {near}?' for near in get_close_matches(name, known, n=1))
+
+
+def _other_spelling(spec: Specification, value: Value) -> str:
+    """Say how a number would be accepted that only lacks its decimals, or has too many."""
+    kind = type(spec.default)
+    if kind not in (int, float) or isinstance(value, bool) or not isinstance(value, int | float):
+        return ''
+    if not math.isfinite(value) or kind(value) != value or not spec.accepts(kind(value)):
+        return ''
+    return f'; write {kind(value)}'
 
 
 def _camera(camera: str, values: Mapping[str, Value]) -> CameraParameters:

@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         description='Ask about JPEG or PNG images, or about the images of a ROS 2 bag (.mcap).',
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument('images', nargs='+', type=Path, metavar='IMAGE', help='or a recording')
     parser.add_argument('question')
@@ -88,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
 def _source(parsed: argparse.Namespace) -> ModelSource:
     if parsed.remote is None:
         return ModelSource(parsed.bundle, parsed.engine)
+    if not parsed.model:
+        raise InputError("expected the model's name on the server, found none; give --model")
     return ModelSource(engine=REMOTE, server_url=parsed.remote, server_model=parsed.model)
 
 

@@ -193,6 +193,6 @@ def _choose_topic(reader: McapReader, wanted: str) -> str:
         raise RecordingError(f'expected images on {wanted}, found them on {images}')
     if not wanted and len(images) != 1:
         raise RecordingError(
-            f'expected one topic of images, found {images}; name the topic to be read'
+            f'expected one topic of images, found {images}; name the one to be read by --topic'
         )
     return wanted or images[0]

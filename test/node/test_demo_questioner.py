@@ -133,12 +133,19 @@ def test_one_question_from_another_terminal(scripted, peer, domain):
     with peer.filming():
         peer.ask_until(Status.OK, 'ready?')
         open_one = run_ask(domain, 'what colour?')
-        closed = run_ask(domain, 'which?', '--options', 'left', 'right')
+        closed = run_ask(domain, 'which?', '--option', 'left', '--option', 'right')
         failed = run_ask(domain, 'fail')
     assert (open_one.returncode, closed.returncode, failed.returncode) == (0, 0, 1)
     assert 'mean colour 128' in open_one.stdout
     assert 'right (50%)' in closed.stdout
     assert 'ENGINE_ERROR' in failed.stdout
+
+
+@pytest.mark.parametrize('words', [['--options', 'left', 'right'], ['--opt', 'left']])
+def test_options_are_given_one_by_one(domain, words):
+    refused = run_ask(domain, 'which?', *words)
+    assert refused.returncode == 2
+    assert '--option OPTION' in refused.stderr
 
 
 @pytest.fixture

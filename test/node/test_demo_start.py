@@ -44,6 +44,13 @@ def test_a_missing_camera_ends_all_with_the_reason(domain):
     assert "found 'nonsense'" in err
 
 
+def test_the_topic_of_a_bag_can_be_named(domain):
+    demo = start(domain, '--camera', str(ROOT / 'recordings/tour.mcap'), '--topic', '/belly/image')
+    _, err = demo.communicate(timeout=DEADLINE_S)
+    assert demo.returncode == 1
+    assert "expected images on /belly/image, found them on ['/camera/image/compressed']" in err
+
+
 def test_a_dashboard_that_cannot_be_served_ends_all_with_the_reason(domain):
     with socket.socket() as other:
         with suppress(OSError):  # somebody else has the port already

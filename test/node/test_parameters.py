@@ -60,13 +60,15 @@ def test_values_reach_the_records():
 
 @pytest.mark.parametrize(('values', 'words'), [
     ({'max_frame_age_s': 0.01}, 'decimal number from 0.05 to 3600.0 s, found 0.01'),
-    ({'max_frame_age_s': 1}, 'decimal number from 0.05 to 3600.0 s, found 1'),
+    ({'max_frame_age_s': 2}, 'decimal number from 0.05 to 3600.0 s, found 2; write 2.0'),
+    ({'max_batch': 4.0}, 'whole number from 1 to 64, found 4.0; write 4'),
     ({'max_frame_age_s': float('nan')}, 'found nan'),
     ({'max_waiting_questions': 0}, 'whole number from 1 to 1024, found 0'),
     ({'max_waiting_questions': True}, 'found True'),
     ({'autostart': 'yes'}, "true or false, found 'yes'"),
     ({'camera.transport': 'theora'}, "one of raw, compressed, found 'theora'"),
-    ({'max_fame_age_s': 1.0}, 'max_fame_age_s: there is no such parameter'),
+    ({'max_frame_age': 1.0}, 'max_frame_age: there is no such parameter; is it max_frame_age_s?'),
+    ({'camera.image_topc': 'a'}, 'no such parameter; is it camera.image_topic?'),
     ({'rear.transport': 'raw'}, 'rear.transport: there is no such parameter'),
     ({'camera_names': ()}, 'at least one name'),
     ({'camera_names': ('a', 'a')}, 'each once'),
@@ -79,6 +81,16 @@ def test_what_cannot_be_is_refused_with_the_reason(values, words):
     with pytest.raises(ConfigError) as refusal:
         build(values)
     assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize('values', [
+    {'max_frame_age_s': 9999}, {'max_batch': 2.5}, {'max_batch': float('inf')},
+    {'max_batch': True}, {'watch_hz': False}, {'zebra': 1},
+])  # fmt: skip
+def test_what_would_be_refused_too_is_not_suggested(values):
+    with pytest.raises(ConfigError) as refusal:
+        build(values)
+    assert not any(word in str(refusal.value) for word in ('write', 'is it'))
 
 
 def test_all_problems_are_told_together():

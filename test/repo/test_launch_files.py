@@ -27,6 +27,11 @@ def launched_node(**given: str):
     for argument in description.get_launch_arguments():
         context.launch_configurations[argument.name] = given.get(argument.name, '')
     (node,) = functions['spatialllm_node'](context)
+    return node, parameters_of(node, context)
+
+
+def parameters_of(node, context: LaunchContext) -> dict:
+    """Return the parameters that a node is given."""
     node._perform_substitutions(context)
     parameters = {}
     for path, is_file in node._Node__expanded_parameter_arguments:
@@ -34,7 +39,7 @@ def launched_node(**given: str):
             written = Path(path).read_text(encoding='utf-8').replace('!!python/tuple', '')
             (of_node,) = yaml.safe_load(written).values()
             parameters |= of_node['ros__parameters']
-    return node, parameters
+    return parameters
 
 
 @pytest.mark.parametrize(
@@ -113,11 +118,19 @@ def test_a_file_of_parameters_comes_before_what_is_given(tmp_path):
 )
 def test_demo_camera_starts_unless_a_topic_is_given(camera: str, image: str, cameras_started: int):
     functions = runpy.run_path(str(FOLDER / 'demo.launch.py'))
-    context = context_with(camera=camera)
+    context = context_with(camera=camera, topic='')
     for action in functions['choose_image'](context):
         action.execute(context)
     assert context.launch_configurations['image'] == image
     assert len(functions['demo_camera'](context)) == cameras_started
+
+
+def test_the_demo_shows_the_topic_of_a_bag_that_is_named():
+    functions = runpy.run_path(str(FOLDER / 'demo.launch.py'))
+    context = context_with(camera='drive.mcap', topic='/left/image')
+    (camera,) = functions['demo_camera'](context)
+    given = parameters_of(camera, context)
+    assert given == {'source': 'drive.mcap', 'topic': '/left/image'}
 
 
 @pytest.mark.parametrize('asked', ['true', 'false'])

@@ -5,11 +5,12 @@ from itertools import islice
 import numpy as np
 import pytest
 from mcap.writer import Writer
+from mcap_ros2.writer import Writer as McapWriter
 
 from spatialllm_ros.demo import sources
 from spatialllm_ros.demo.definitions import COMPRESSED_IMAGE
 from spatialllm_ros.demo.recording import write_recording
-from spatialllm_ros.demo.shots import Shot
+from spatialllm_ros.demo.shots import Shot, jpeg_file
 from spatialllm_ros.demo.sources import open_source
 from spatialllm_ros.errors import ConfigError, RecordingError
 
@@ -24,6 +25,22 @@ def test_a_bag_goes_round(tmp_path):
         gaps = np.diff([shot.at_s for shot in shots])
         between = sources.BETWEEN_ROUNDS_S
         assert gaps == pytest.approx([0.2, 0.2, between, 0.2, 0.2, between])
+
+
+def test_of_a_bag_with_two_cameras_one_is_shown(tmp_path):
+    path = tmp_path / 'two.mcap'
+    with path.open('wb') as file, McapWriter(file) as writer:
+        kind = writer.register_msgdef(*COMPRESSED_IMAGE)
+        for topic, grey in (('/left/image', 50), ('/right/image', 150)):
+            header = {'stamp': {'sec': 1, 'nanosec': 0}, 'frame_id': 'optical'}
+            data = jpeg_file(np.full((48, 64, 3), grey, np.uint8))
+            writer.write_message(
+                topic, kind, {'header': header, 'format': 'jpeg', 'data': data}, 1
+            )
+    with pytest.raises(RecordingError, match='--topic'):
+        next(open_source(str(path)))
+    shots = list(islice(open_source(str(path), '/right/image'), 3))
+    assert [round(shot.rgb.mean(), -1) for shot in shots] == [150] * 3
 
 
 def test_a_bag_without_images_does_not_go_round(tmp_path):
@@ -42,6 +59,12 @@ def test_a_bag_without_images_does_not_go_round(tmp_path):
 def test_an_unknown_source_is_named():
     with pytest.raises(ConfigError, match="a bag, found '/nowhere/at/all'"):
         open_source('/nowhere/at/all')
+
+
+@pytest.mark.parametrize('name', ['sim', '/dev/video99'])
+def test_only_bags_have_topics(name):
+    with pytest.raises(ConfigError, match='leave --topic out'):
+        open_source(name, '/left/image')
 
 
 def test_a_missing_webcam_is_named():

@@ -95,6 +95,13 @@ def test_a_server_can_be_asked(photo, capsys):
     assert {body['model'] for body in server.bodies} == {'big'}
 
 
+def test_a_server_s_model_has_to_be_named(ask, photo):
+    status, out, err = ask(photo, 'is it red?', '--remote', 'http://localhost:8000/v1')
+    assert (status, out) == (2, '')
+    assert err.startswith("spatialllm: expected the model's name on the server, found none")
+    assert '--model' in err
+
+
 def test_options_may_stand_anywhere(ask, photo, tmp_path):
     other = tmp_path / 'other.png'
     other.write_bytes(PNG)
@@ -184,6 +191,7 @@ def test_bad_input_is_one_sentence(ask, photo, bag, tmp_path):
 @pytest.mark.parametrize('arguments', [
     [], ['only-a-question'], ['a.png', 'q', '--fov-deg', '200'], ['a.png', 'q', '--every', '0'],
     ['a.png', 'q', '--engine', 'steam'], ['a.png', 'q', '--every', 'x'],
+    ['a.png', 'q', '--opt', 'a', '--opt', 'b'], ['a.png', 'q', '--options', 'a', 'b'],
 ])  # fmt: skip
 def test_wrong_usage_is_explained(ask, arguments):
     status, out, err = ask(*arguments)
