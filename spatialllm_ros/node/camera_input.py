@@ -21,7 +21,13 @@ from spatialllm_ros.node.quality_of_service import Describe, subscribe_newest
 from spatialllm_ros.node.transforms import TransformError
 from spatialllm_ros.runtime.camera_info import CameraReading, read_camera
 from spatialllm_ros.runtime.frame_store import FrameStore
-from spatialllm_ros.runtime.image_conversion import Rgb, UnfitImageError, rgb_from_compressed
+from spatialllm_ros.runtime.image_conversion import (
+    GREY,
+    Rgb,
+    UnfitImageError,
+    is_grey,
+    rgb_from_compressed,
+)
 from spatialllm_ros.schema import CameraModel, Frame, Vec3
 
 WARNING_PERIOD_S = 1.0
@@ -83,6 +89,7 @@ class CameraInput:
         self.remark = self._no_gravity = ''
         self._mismatch: Describe | None = None
         self._told = ''
+        self._is_first = True
         self._node, self._camera, self._up, self._frames = node, camera, up, frames
         # A logger of its own, so that each camera has its own second between warnings.
         self._logger = node.get_logger().get_child(camera.name)
@@ -153,6 +160,9 @@ class CameraInput:
             self._frames.reject(self._camera.name, error.reason)
             self._logger.warning(f'image dropped: {error}', throttle_duration_sec=WARNING_PERIOD_S)
             return
+        if self._is_first and is_grey(rgb):
+            self._logger.warning(GREY)
+        self._is_first = False
         self._frames.put(
             Frame(
                 rgb=rgb,

@@ -13,6 +13,7 @@ from typing import Any
 
 from spatialllm_ros.errors import InputError, SpatialLLMError
 from spatialllm_ros.runtime.answers import percent
+from spatialllm_ros.runtime.image_conversion import GREY, is_grey
 from spatialllm_ros.runtime.opening import ENGINE_NAMES, REMOTE, ModelSource, open_session
 from spatialllm_ros.runtime.recordings import is_bag, read_bag, read_photo
 from spatialllm_ros.runtime.session_base import Session
@@ -43,7 +44,11 @@ def main(arguments: Sequence[str]) -> int:
     session.check(query)
     print_answer = _print_json if parsed.json else _print_words
     status = 0
+    grey: set[str] = set()
     for source, frame in _frames(parsed):
+        if frame.camera_name not in grey and is_grey(frame.rgb):
+            grey.add(frame.camera_name)
+            print(f'{source}: {GREY}', file=sys.stderr)
         try:
             answer = _timed_answer(session, frame, query)
         except SpatialLLMError as error:

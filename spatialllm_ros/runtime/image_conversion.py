@@ -267,6 +267,17 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         position = end
 
 
+GREY = (
+    'the image is grey, and the shipped model has learned from colours alone: its answers may be '
+    'wrong, however sure it is; use a colour camera'
+)
+
+
+def is_grey(rgb: Rgb) -> bool:
+    """Tell whether an image has shades but no colours; an image of one shade tells nothing."""
+    return bool(rgb.min() < rgb.max() and (rgb == rgb[..., :1]).all())
+
+
 def check_size(width: int, height: int, max_side_px: int) -> None:
     """Refuse an image without pixels, or with more than ``max_side_px`` on a side.
 

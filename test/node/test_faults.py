@@ -137,6 +137,13 @@ def test_a_camera_with_impossible_intrinsics(scripted, peer, accounts):
     accounts()
 
 
+def test_a_camera_without_colours_is_warned_of_once(scripted, peer, grey_image):
+    with peer.filming(grey_image(encoding='mono8', step=8, data=bytes(range(48)))) as stamps:
+        peer.answers_within_a_second(stamps)
+        peer.until(lambda: len(stamps) > 5)
+    assert scripted.log.count('the image is grey') == 1
+
+
 def test_an_engine_that_fails_in_every_way(scripted, peer, grey_image, accounts):
     scripted.may_trace = True
     smoke = grey_image()

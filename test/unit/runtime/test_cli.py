@@ -149,6 +149,15 @@ def test_metres_of_a_bag_need_intrinsics_or_a_field_of_view(ask, bag):
     assert 'by --fov-deg' in err
 
 
+def test_grey_images_are_warned_of_once_per_camera(ask, tmp_path, photo, bag):
+    ramp = np.arange(12 * 16, dtype=np.uint8).reshape(12, 16)
+    grey, colour = tmp_path / 'grey.jpg', tmp_path / 'colour.png'
+    grey.write_bytes(cv2.imencode('.jpg', ramp)[1].tobytes())
+    colour.write_bytes(cv2.imencode('.png', np.dstack([ramp, ramp, ramp.T.reshape(12, 16)]))[1])
+    _, _, err = ask(grey, colour, photo, grey, bag, 'the car ?')
+    assert err.count('\n') == err.count(f'{grey}: the image is grey') == 1
+
+
 def test_an_image_without_an_answer_does_not_end_the_run(ask, photo, bag):
     status, out, err = ask(bag, photo, 'a mug ?')
     assert (status, out) == (1, '')
