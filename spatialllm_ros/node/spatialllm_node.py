@@ -79,7 +79,10 @@ class SpatialLLMNode(LifecycleNode):
 
     def on_configure(self, _: LifecycleState) -> TransitionCallbackReturn:
         """Load the model; refuse, with the reason in the log, where it cannot be used."""
-        return self._transition('inactive', self._configure)
+        result = self._transition('inactive', self._configure)
+        if result != TransitionCallbackReturn.SUCCESS:
+            gc.collect()  # of a model that was loaded already
+        return result
 
     def on_activate(self, _: LifecycleState) -> TransitionCallbackReturn:
         """Read the cameras and answer."""
@@ -133,6 +136,17 @@ class SpatialLLMNode(LifecycleNode):
             self._configured.close()
             self._configured = None
             gc.unfreeze()
+            self._free_model()
+
+    def _free_model(self) -> None:
+        """Free the model: what answers refers to itself in circles.
+
+        Until its next turn the executor holds what it has just waited for, which leads there, too.
+        """
+        if self.executor is None:
+            gc.collect()
+        else:
+            self.executor.create_task(gc.collect)
 
     def _transition(self, state: str, step: Callable[[], object]) -> TransitionCallbackReturn:
         try:

@@ -1,7 +1,10 @@
 """Transitions, parameters, start and end of the node. Real DDS and processes."""
 
+import gc
 import os
 import signal
+import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from builtin_interfaces.msg import Duration
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from spatialllm_msgs.msg import Status
@@ -109,6 +113,59 @@ def test_life_cycles_leave_no_timer_behind(domain):
     node.destroy_node()
     rclpy.shutdown(context=context)
     assert timers == [1] * 4, 'that of diagnostics'
+
+
+@pytest.fixture
+def node_beside(domain):
+    """Start a node in this process, with a way to load its model, and spin it in a thread."""
+    context, ending, threads = rclpy.Context(), threading.Event(), []
+    rclpy.init(context=context, domain_id=domain)
+
+    def start(load):
+        node = SpatialLLMNode(load, context=context)
+        executor = SingleThreadedExecutor(context=context)
+
+        def spin():
+            while not ending.is_set():
+                executor.spin_once(timeout_sec=0.2)
+            executor.shutdown()
+            node.destroy_node()
+
+        executor.add_node(node)
+        threads.append(threading.Thread(target=spin))
+        threads[0].start()
+
+    yield start
+    ending.set()
+    for thread in threads:
+        thread.join()
+    rclpy.shutdown(context=context)
+
+
+def test_a_model_that_is_cleaned_up_or_cannot_be_used_is_freed(node_beside, peer):
+    held = []
+
+    def load(_):
+        session = Idle()
+        held.append(weakref.ref(session))
+        return session
+
+    def in_memory():
+        return sum(model() is not None for model in held)
+
+    gc.disable()  # or chance would free it
+    try:
+        node_beside(load)
+        with peer.filming():
+            for _ in range(3):
+                for transition in ('configure', 'activate', 'deactivate', 'cleanup'):
+                    assert peer.change_state(transition)
+                peer.until(lambda: in_memory() == 0)
+        assert set_parameter(peer, 'watches_file', '/nowhere/at/all') == (True, '')
+        assert not peer.change_state('configure')
+        assert (in_memory(), len(held)) == (0, 4)
+    finally:
+        gc.enable()
 
 
 def test_deactivating_ends_what_runs_and_what_waits(scripted, peer):
