@@ -101,8 +101,8 @@ class SpatialLLMNode(LifecycleNode):
         return self._transition('finalized', self.stop)
 
     def on_error(self, _: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything after a transition that went wrong."""
-        return self._transition('unconfigured', self._release)
+        """Free everything after a transition that went wrong; why it did is still told."""
+        return self._transition('unconfigured', self._release, self._problem)
 
     @property
     def _held(self) -> Configured:
@@ -148,18 +148,22 @@ class SpatialLLMNode(LifecycleNode):
         else:
             self.executor.create_task(gc.collect)
 
-    def _transition(self, state: str, step: Callable[[], object]) -> TransitionCallbackReturn:
+    def _transition(
+        self, state: str, step: Callable[[], object], problem: str = ''
+    ) -> TransitionCallbackReturn:
+        """Take a step and be in another state, in which there is a problem."""
         try:
             step()
         except SpatialLLMError as error:
             self._problem = str(error)
             self.get_logger().error(self._problem)
             return TransitionCallbackReturn.FAILURE
-        except Exception:
+        except Exception as error:
             # rclpy turns this into the error state without a word.
             self.get_logger().fatal(traceback.format_exc())
+            self._problem = f'expected to become {state}, found {error!r}; see the log'
             return TransitionCallbackReturn.ERROR
-        self._state, self._problem = state, ''
+        self._state, self._problem = state, problem
         return TransitionCallbackReturn.SUCCESS
 
     def _publish_diagnostics(self) -> None:

@@ -113,6 +113,8 @@ class ScriptedSession:
 def load_script(parameters):
     if parameters.bundle == 'broken':
         raise ConfigError('expected a script, found a broken one')
+    if parameters.bundle == 'burning':
+        raise RuntimeError('no memory is left')
     if parameters.bundle == 'slow':
         print('loading', flush=True)
         sys.stdin.read(1)

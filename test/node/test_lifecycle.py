@@ -246,6 +246,24 @@ def test_what_cannot_be_configured_says_why(start_node, peer):
     assert peer.change_state('configure')
 
 
+def test_a_failure_that_nobody_expects_is_told_until_the_next_try(start_node, peer):
+    node = start_node(autostart='false', bundle='burning', diagnostics_period_s='0.1')
+    node.may_trace = True
+
+    def message():
+        return diagnostics().get('spatialllm: model', {}).get('message', '')
+
+    diagnostics = peer.diagnostics()
+    assert not peer.change_state('configure')
+    words = "unconfigured: expected to become inactive, found RuntimeError('no memory is left')"
+    peer.until(lambda: message().startswith(words))
+    assert 'the log' in message()
+    assert peer.state() == 'unconfigured'
+    assert set_parameter(peer, 'bundle', 'whole') == (True, '')
+    assert peer.change_state('configure')
+    peer.until(lambda: message() == 'inactive')
+
+
 def test_starting_by_itself_with_a_missing_bundle_ends_with_the_reason(start_node):
     node = start_node(SHIPPED_NODE, bundle='/nowhere/at/all')
     assert node.exit_status() == 1
