@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from builtin_interfaces.msg import Duration
@@ -15,12 +14,12 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 
 from spatialllm_msgs.action import AskSpatial
-from spatialllm_msgs.msg import CameraReply, SpatialAnswer
+from spatialllm_msgs.msg import SpatialAnswer
 from spatialllm_msgs.srv import AskSpatial as AskOnce
 from spatialllm_msgs.srv import Locate
 from spatialllm_ros.errors import QuestionError
-from spatialllm_ros.node.asking import NOTHING_THERE, Asked, Asker, Reply, Resting
-from spatialllm_ros.node.depth_checks import LOCATE_QUESTION
+from spatialllm_ros.node.asking import Asked, Asker, Reply, Resting
+from spatialllm_ros.node.locating import LOCATE_QUESTION, absence
 from spatialllm_ros.node.messages import NANOSECONDS, StatusCode, nanoseconds
 from spatialllm_ros.node.transforms import TransformError, Transforms, transformed_pose
 from spatialllm_ros.runtime.answers import sureness
@@ -114,7 +113,8 @@ class AskInterfaces:
         return filled(response, await self._asker.reply(asked, request.question))
 
     async def _locate(self, request: Any, response: Any) -> Any:
-        asked = self._asker.submit(lambda: locate_query(request))
+        phrase = request.phrase.strip()
+        asked = self._asker.submit(lambda: locate_query(request), located=phrase)
         reply = await self._asker.reply(asked, request.phrase)
         response.status, response.message = int(reply.status), reply.message
         found = [one.answer for one in reply.cameras if one.answer.kind == SpatialAnswer.POSE]
@@ -166,27 +166,6 @@ def filled(response: Any, reply: Reply) -> Any:
     response.answer, response.cameras = reply.answer, list(reply.cameras)
     response.status, response.message = int(reply.status), reply.message
     return response
-
-
-def absence(cameras: Sequence[CameraReply]) -> tuple[int, str]:
-    """Return status and message where no camera located anything: OK where all say it is absent.
-
-    Args:
-        cameras: what each camera said; what is neither a place nor an absence is an error.
-    """
-    problems = [(one.status, one.message) for one in cameras if one.status != StatusCode.OK]
-    problems += [
-        (
-            int(StatusCode.ENGINE_ERROR),
-            f'expected a place, or that there is none, found {one.answer.text!r} from camera '
-            f'{one.camera!r}; ask in other words',
-        )
-        for one in cameras
-        if one.status == StatusCode.OK and not one.answer.text.startswith(NOTHING_THERE)
-    ]
-    if not problems:
-        return int(StatusCode.OK), ''
-    return problems[0][0], '; '.join(dict.fromkeys(words for _, words in problems))
 
 
 def query(request: Any) -> Query:

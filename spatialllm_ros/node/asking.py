@@ -17,8 +17,9 @@ from rclpy.node import Node
 from rclpy.task import Future as RclpyFuture
 
 from spatialllm_msgs.msg import CameraReply, SpatialAnswer
-from spatialllm_ros.errors import BusyError, GeometryError, SpatialLLMError
+from spatialllm_ros.errors import BusyError, SpatialLLMError
 from spatialllm_ros.node.depth_checks import DepthChecks
+from spatialllm_ros.node.locating import NOTHING_THERE, if_there, presence_query
 from spatialllm_ros.node.messages import StatusCode, answer_message, status_of
 from spatialllm_ros.node.which_camera import asked_of_each, asks_which_camera, name_cameras
 from spatialllm_ros.runtime.answers import sureness
@@ -33,32 +34,33 @@ LATENCIES_KEPT = 500
 
 NOT_CONFIGURED = 'expected a configured node, found none; configure and activate it'
 
-NOTHING_THERE = 'there is no '
-"""How an answer begins that what was asked about is not in view."""
-
 
 class Asked:
     """One question on its way to the cameras that it names.
 
     Attributes:
         answers: by camera; one without a name for a question that was refused as a whole.
-        places: by camera, where the object of which the distance is asked is seen, for depth.
+        lookups: by camera, what was asked beside it of the same image: of what is located,
+            whether it is there; of a distance that depth tells, where its object is.
         names_cameras: whether the names of cameras are the answer.
+        located: the phrase that names what is to be located; empty for any other question.
     """
 
     def __init__(
         self,
         answers: Mapping[str, Future[Answer]],
-        places: Mapping[str, Future[Answer]],
+        lookups: Mapping[str, Future[Answer]],
         names_cameras: bool = False,
+        located: str = '',
     ) -> None:
         """Hold answers to come."""
-        self.answers, self.places, self.names_cameras = answers, places, names_cameras
+        self.answers, self.lookups = answers, lookups
+        self.names_cameras, self.located = names_cameras, located
 
     @property
     def parts(self) -> list[Future[Answer]]:
         """All that has to end before the reply."""
-        return [*self.answers.values(), *self.places.values()]
+        return [*self.answers.values(), *self.lookups.values()]
 
     def cancel(self) -> None:
         """Ask for the end of all of them."""
@@ -115,11 +117,19 @@ class Asker:
         self._check = check
 
     def submit(
-        self, make_query: Callable[[], Query], on_text: OnCameraText = lambda *_: None
+        self,
+        make_query: Callable[[], Query],
+        on_text: OnCameraText = lambda *_: None,
+        located: str = '',
     ) -> Asked:
         """Queue a question to each camera that its query names.
 
         One that is refused is over at once, with the reason.
+
+        Args:
+            make_query: may refuse.
+            on_text: hears the words.
+            located: see ``Asked``.
         """
         self.received += 1
         try:
@@ -131,12 +141,12 @@ class Asker:
         except SpatialLLMError as error:
             return Asked({'': _refused(error)}, {})
         answers: dict[str, Future[Answer]] = {}
-        places: dict[str, Future[Answer]] = {}
+        lookups: dict[str, Future[Answer]] = {}
         for camera in cameras:
-            answers[camera], place = self._submit(query, camera, on_text)
-            if place is not None:
-                places[camera] = place
-        return Asked(answers, places, names_cameras)
+            answers[camera], lookup = self._submit(query, camera, on_text, located)
+            if lookup is not None:
+                lookups[camera] = lookup
+        return Asked(answers, lookups, names_cameras, located)
 
     async def reply(self, asked: Asked, question: str) -> Reply:
         """Wait for a question's end; nothing is raised, a failure is a status."""
@@ -144,11 +154,9 @@ class Asker:
         for part in asked.parts:
             await self._end_of(part)
         self.open -= 1
-        replies = {
-            camera: self._reply(answer, asked.places.get(camera), question)
-            for camera, answer in asked.answers.items()
-        }
-        reply = combined(replies)
+        reply = combined(
+            {camera: self._reply(asked, camera, question) for camera in asked.answers}
+        )
         if asked.names_cameras and reply.status == StatusCode.OK:
             # A copy: what each camera said stays what it said.
             answer = name_cameras(copy(reply.answer), reply.cameras)
@@ -159,11 +167,11 @@ class Asker:
         return reply
 
     def _submit(
-        self, query: Query, camera: str, on_text: OnCameraText
+        self, query: Query, camera: str, on_text: OnCameraText, located: str
     ) -> tuple[Future[Answer], Future[Answer] | None]:
-        """Return the answer to come and, where depth has to know, where its object will be."""
+        """Return the answer to come and, where something is asked beside it, that one's."""
         query, hear = replace(query, camera=camera), partial(on_text, camera)
-        lookup = self._depths.lookup(query, camera)
+        lookup = presence_query(query, located) if located else self._depths.lookup(query, camera)
         try:
             if lookup is None:
                 return self._scheduler.submit(query, hear), None
@@ -182,22 +190,20 @@ class Asker:
         answer.add_done_callback(go_on)
         return arrived
 
-    def _reply(self, answer: Future[Answer], place: Future[Answer] | None, question: str) -> Reply:
-        error = answer.exception()
-        if error is None:
-            try:
-                return Reply(StatusCode.OK, answer=self._message(answer.result(), place, question))
-            except GeometryError as impossible:
-                error = impossible
-        if not isinstance(error, SpatialLLMError):
-            self._node.get_logger().error(f'a question failed unexpectedly: {error!r}')
-        return Reply(status_of(error), str(error))
+    def _reply(self, asked: Asked, camera: str, question: str) -> Reply:
+        try:
+            return Reply(StatusCode.OK, answer=self._message(asked, camera, question))
+        except Exception as error:  # whatever happened, the caller is told
+            if not isinstance(error, SpatialLLMError):
+                self._node.get_logger().error(f'a question failed unexpectedly: {error!r}')
+            return Reply(status_of(error), str(error))
 
-    def _message(
-        self, answer: Answer, place: Future[Answer] | None, question: str
-    ) -> SpatialAnswer:
+    def _message(self, asked: Asked, camera: str, question: str) -> SpatialAnswer:
+        answer, lookup = asked.answers[camera].result(), asked.lookups.get(camera)
+        if asked.located and lookup is not None:
+            answer = if_there(answer, lookup.result(), asked.located)
         message = answer_message(answer, question)
-        message.depth_m, message.depth_note = self._depths.measured(answer, place)
+        message.depth_m, message.depth_note = self._depths.measured(answer, lookup)
         return message
 
 
@@ -205,10 +211,13 @@ class Resting:
     """Takes an asker's place while the node is not configured, and refuses what is asked."""
 
     def submit(
-        self, make_query: Callable[[], Query], on_text: OnCameraText = lambda *_: None
+        self,
+        make_query: Callable[[], Query],
+        on_text: OnCameraText = lambda *_: None,
+        located: str = '',
     ) -> Asked:
         """Refuse."""
-        del make_query, on_text
+        del make_query, on_text, located
         return Asked({'': _refused(BusyError(NOT_CONFIGURED))}, {})
 
     async def reply(self, asked: Asked, question: str) -> Reply:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from spatialllm_ros.errors import DepthError
 from spatialllm_ros.node.depth_input import DepthInput
+from spatialllm_ros.node.locating import LOCATE_QUESTION
 from spatialllm_ros.runtime.answers import METRES
 from spatialllm_ros.schema import Answer, Query
 
@@ -21,8 +22,6 @@ DISTANCE = re.compile(
     re.IGNORECASE,
 )
 """Questions for the distance of one object from the camera."""
-
-LOCATE_QUESTION = 'where is the {phrase}?'
 
 Measured = tuple[float, str]
 """What depth tells (m; NaN where it does not), and why it does not."""

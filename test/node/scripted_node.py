@@ -68,19 +68,23 @@ class ScriptedSession:
             raise ZeroDivisionError
         if question == 'fail':
             raise EngineError('expected a working engine, found a scripted failure')
-        if question == 'mumble':
+        if question == 'mumble' or question.startswith('is there a unsayable'):
             raise AnswerParseError("expected an answer, found 'mumble'")
         if question.startswith('how far'):
             check_metric(parse_length(3.4), frame.camera, frame.to_calibrate)
         text, meaning = self._meaning(question, query.options, frame)
         for end in range(1, len(text.split()) + 1):
             on_text(' '.join(text.split()[:end]))
+        confidence = 0.9 if question.startswith('is there') else 0.5
         return Answer(
-            text=text, confidence=0.5, stamp_ns=frame.stamp_ns, frame_id=frame.frame_id,
+            text=text, confidence=confidence, stamp_ns=frame.stamp_ns, frame_id=frame.frame_id,
             camera_name=frame.camera_name, **meaning,
         )  # fmt: skip
 
     def _meaning(self, question, options, frame):
+        if question.startswith('is there') and 'bright' not in question:
+            is_there = 'ghost' not in question  # which has a place all the same
+            return ('no', 'yes')[is_there], {'kind': AnswerKind.YES_NO, 'yes': is_there}
         if set(options) == {'yes', 'no'}:
             is_bright = bool(frame.rgb.mean() > 100)
             return ('no', 'yes')[is_bright], {'kind': AnswerKind.YES_NO, 'yes': is_bright}

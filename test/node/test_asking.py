@@ -127,11 +127,29 @@ def test_locate_gives_a_pose_in_the_optical_frame(scripted, peer):
     assert (pose.header.stamp.sec, pose.header.stamp.nanosec) in stamps
     assert pose.header.frame_id == 'camera_optical'
     assert (pose.pose.position.x, pose.pose.position.y, pose.pose.position.z) == (1.0, 0.5, 4.0)
-    assert (found.status, list(found.has_heading), list(found.confidences)) == (0, [True], [0.5])
+    assert (found.status, list(found.has_heading)) == (Status.OK, [True])
     assert (absent.status, absent.poses) == (Status.OK, [])
     assert (elsewhere.status, elsewhere.poses) == (Status.NO_TRANSFORM, [])
     assert 'base_link' in elsewhere.message
     assert (nothing.status, nothing.poses) == (Status.BAD_QUESTION, [])
+
+
+def test_what_is_not_there_has_no_place_and_what_is_there_is_as_sure_as_that(scripted, peer):
+    with peer.filming():
+        peer.ask_until(Status.OK, 'ready?')
+        placed = {
+            phrase: peer.ask(f'where is the {phrase}?').answer for phrase in ('red car', 'ghost')
+        }
+        found, absent = (
+            peer.call(Locate, '/spatialllm/locate', phrase=f' {phrase} ') for phrase in placed
+        )
+        failed = peer.call(Locate, '/spatialllm/locate', phrase='unsayable')
+    assert {answer.kind for answer in placed.values()} == {SpatialAnswer.POSE}
+    assert {answer.confidence for answer in placed.values()} == {0.5}
+    assert (absent.status, absent.message, absent.poses) == (Status.OK, '', [])
+    assert (found.status, len(found.poses)) == (Status.OK, 1)
+    assert list(found.confidences) == pytest.approx([0.9])
+    assert (failed.status, failed.poses) == (Status.ENGINE_ERROR, [])
 
 
 @pytest.mark.parametrize('question', [
