@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from io import SEEK_END
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from mcap.reader import McapReader, make_reader
+from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 
 from spatialllm_ros.errors import ImageError, RecordingError
@@ -30,6 +32,8 @@ from spatialllm_ros.schema import CameraModel, Frame
 _log = logging.getLogger(__name__)
 
 BAG_SUFFIX, SQLITE_SUFFIX = '.mcap', '.db3'
+MAGIC = b'\x89MCAP0\r\n'
+"""Begins and ends every MCAP file. Source: https://mcap.dev/spec."""
 CONVERTERS: dict[str, Callable[[Any, int], Rgb]] = {
     'sensor_msgs/msg/Image': rgb_from_image,
     'sensor_msgs/msg/CompressedImage': rgb_from_compressed,
@@ -93,19 +97,26 @@ def read_bag(
         RecordingError: the file is missing or damaged, or has no such topic.
         ImageError: an image is damaged or of an unknown encoding.
     """
-    reader = _BagReader(fov_rad, topic, every)
-    for file_path in _files(path):
-        try:
-            with file_path.open('rb') as file:
-                yield from reader.frames(file)
-        except ImageError as error:
-            raise ImageError(f'{file_path}: {error}') from error
-        except RecordingError as error:
-            raise RecordingError(f'{file_path}: {error}') from error
-        except Exception as error:  # on damage the library raises nothing narrower
-            raise RecordingError(
-                f'{file_path}: expected a ROS 2 bag in MCAP, found {error!r}; try mcap doctor'
-            ) from error
+    reader = _BagReader(fov_rad, _choose_topic(path, topic), every)
+    for part in _files(path):
+        with _opened(part) as file:
+            yield from reader.frames(file)
+
+
+@contextmanager
+def _opened(part: Path) -> Iterator[IO[bytes]]:
+    """Open a file of a bag, and name it in whatever is raised while it is read."""
+    try:
+        with part.open('rb') as file:
+            yield file
+    except ImageError as error:
+        raise ImageError(f'{part}: {error}') from error
+    except RecordingError as error:
+        raise RecordingError(f'{part}: {error}') from error
+    except Exception as error:  # on damage the library raises nothing narrower
+        raise RecordingError(
+            f'{part}: expected a ROS 2 bag in MCAP, found {error!r}; try mcap doctor'
+        ) from error
 
 
 def _files(path: Path) -> list[Path]:
@@ -138,7 +149,6 @@ class _BagReader:
 
     def frames(self, file: IO[bytes]) -> Iterator[Frame]:
         reader = make_reader(file, validate_crcs=True, decoder_factories=[DecoderFactory()])
-        self._topic = _choose_topic(reader, self._topic)
         info_topic = str(_base(self._topic).with_name('camera_info'))
         # The first image may have been recorded before the first intrinsics.
         for first in islice(reader.iter_decoded_messages([info_topic]), 1):
@@ -181,18 +191,36 @@ def _pinhole(rgb: Rgb, fov_rad: float | None) -> CameraModel:
     return replace(guessed_camera(width_px, height_px, fov_rad), calibrated=True)
 
 
-def _choose_topic(reader: McapReader, wanted: str) -> str:
-    summary = reader.get_summary()
-    if summary is None:
-        raise RecordingError(
-            'expected a finished recording, found one without its index; run mcap recover on it'
-        )
-    kinds = {c.topic: summary.schemas[c.schema_id].name for c in summary.channels.values()}
-    images = sorted(topic for topic, kind in kinds.items() if kind in CONVERTERS)
+def _choose_topic(path: Path, wanted: str) -> str:
+    """Return the topic to be read: not every part of a bag has images, or intrinsics."""
+    images = sorted({topic for part in _files(path) for topic in _image_topics(part)})
     if wanted and wanted not in images:
-        raise RecordingError(f'expected images on {wanted}, found them on {images}')
+        raise RecordingError(f'{path}: expected images on {wanted}, found them on {images}')
     if not wanted and len(images) != 1:
         raise RecordingError(
-            f'expected one topic of images, found {images}; name the one to be read by --topic'
+            f'{path}: expected one topic of images, found {images}; name the one to be read by '
+            '--topic'
         )
     return wanted or images[0]
+
+
+def _image_topics(part: Path) -> set[str]:
+    with _opened(part) as file:
+        summary = None if _is_cut_off(file) else make_reader(file).get_summary()
+        if summary is None:
+            raise RecordingError(
+                'expected a finished recording, found one without its index; run mcap recover '
+                'on it'
+            )
+        typed = [c for c in summary.channels.values() if c.schema_id]  # 0 says that it has none
+        kinds = {c.topic: summary.schemas[c.schema_id].name for c in typed}
+    return {topic for topic, kind in kinds.items() if kind in CONVERTERS}
+
+
+def _is_cut_off(file: IO[bytes]) -> bool:
+    """Tell whether a recording begins and does not end; leaves the file at its beginning."""
+    begins = file.read(len(MAGIC)) == MAGIC
+    file.seek(-len(MAGIC) if begins else 0, SEEK_END)
+    ends = file.read() == MAGIC
+    file.seek(0)
+    return begins and not ends

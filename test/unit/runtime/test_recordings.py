@@ -150,6 +150,43 @@ def test_every_so_many_images_counted_over_the_parts(tmp_path):
     assert len(list(read_bag(tmp_path, every=4))) == 2
 
 
+def test_parts_without_images_are_passed_over_and_their_intrinsics_kept(tmp_path):
+    for part in range(4):
+        one = Bag(tmp_path / f'drive_{part}.mcap')
+        if part == 0:
+            one.info(5.0)
+        if part in (1, 3):
+            one.image(picture(part))
+        one.save()
+    frames = list(read_bag(tmp_path))
+    assert focals(frames) == [5.0, 5.0]
+    for frame, seed in zip(frames, (1, 3), strict=True):
+        np.testing.assert_array_equal(frame.rgb, picture(seed))
+
+
+def test_one_topic_is_read_in_all_parts(tmp_path):
+    for part, side in enumerate(('left', 'right')):
+        one = Bag(tmp_path / f'drive_{part}.mcap')
+        one.image(picture(part), f'/{side}/image')
+        one.save()
+    with pytest.raises(RecordingError, match=r"found \['/left/image', '/right/image'\]; name"):
+        list(read_bag(tmp_path))
+    (frame,) = read_bag(tmp_path, topic='/right/image')
+    np.testing.assert_array_equal(frame.rgb, picture(1))
+
+
+def test_channels_without_a_schema_are_passed_over(bag):
+    kind = 'sensor_msgs/msg/CompressedImage'
+    image = {'header': bag.header(), 'format': 'png', 'data': encoded(picture())}
+    with bag.path.open('wb') as file, Writer(file) as writer:
+        schema = writer.register_msgdef(kind, DEFINITIONS[kind])
+        writer.write_message('/image/compressed', schema, image, 1)
+        notes = writer._writer.register_channel('/notes', 'json', schema_id=0)
+        writer._writer.add_message(notes, 2, b'{}', 2)
+    (frame,) = read_bag(bag.path)
+    np.testing.assert_array_equal(frame.rgb, picture())
+
+
 @pytest.mark.parametrize('fov_deg', [None, 90.0])
 def test_a_field_of_view_makes_up_for_missing_intrinsics(bag, fov_deg):
     bag.image(picture())
@@ -222,6 +259,15 @@ def test_an_unfinished_recording_can_be_recovered(bag):
     footer = len(data) - 8 - 29
     bag.path.write_bytes(data[: footer + 9] + bytes(8) + data[footer + 17 :])
     with pytest.raises(RecordingError, match='mcap recover'):
+        list(read_bag(bag.path))
+
+
+@pytest.mark.parametrize('share', [0.1, 0.5, 0.99])
+def test_a_recording_that_was_cut_off_can_be_recovered(bag, share):
+    bag.image(picture())
+    data = bag.save().read_bytes()
+    bag.path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(RecordingError, match=r'drive\.mcap: expected a finished .*mcap recover'):
         list(read_bag(bag.path))
 
 
