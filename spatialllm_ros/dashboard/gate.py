@@ -9,6 +9,7 @@ import ipaddress
 import secrets
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,6 +33,21 @@ def is_loopback(host: str) -> bool:
 def token_for(host: str) -> str:
     """Return a new token for a server bound to an address; empty where none is needed."""
     return '' if is_loopback(host) else secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def other_site(headers: Headers) -> str:
+    """Return whose page a request comes from; empty for the dashboard's own, and for nobody's."""
+    origin: str | None = headers.get('origin')
+    is_own = origin is None or origin.partition('://')[2] == headers.get('host', '')
+    return '' if is_own else str(origin)
+
+
+def host_name(host: str) -> str:
+    """Return a host without its port; empty where it cannot be read."""
+    try:
+        return urlsplit(f'//{host}').hostname or ''
+    except ValueError:
+        return ''
 
 
 class Gate:
@@ -65,13 +81,15 @@ class Gate:
 
     def _refusal(self, connection: HTTPConnection) -> str:
         """Return why a request may not pass; empty where it may."""
+        if site := other_site(connection.headers):
+            return f'expected a request from the dashboard itself, found one from {site}'
         host = connection.headers.get('host', '')
-        origin = connection.headers.get('origin')
-        if origin is not None and urlsplit(origin).netloc != host:
-            return f'expected a request from the dashboard itself, found one from {origin}'
+        name = host_name(host)
+        if not name:
+            return f'expected a request to a host, found one to {host!r}'
         if not self._token:
             # Another site's name may have been made to point to this machine.
-            if is_loopback(urlsplit(f'//{host}').hostname or ''):
+            if is_loopback(name):
                 return ''
             return f'expected a request to localhost, found one to {host}'
         cookie = connection.cookies.get(COOKIE, '')

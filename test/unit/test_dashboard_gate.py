@@ -57,6 +57,21 @@ def test_other_names_and_other_sites_are_refused(headers):
     assert sent('', kind='websocket', **headers) == {'type': 'websocket.close', 'code': 1008}
 
 
+@pytest.mark.parametrize('token', ['', 'secret'])
+@pytest.mark.parametrize(
+    'headers',
+    [
+        {'host': '['},
+        {'host': 'localhost:8080', 'origin': 'http://['},
+        {'host': '[', 'origin': 'http://['},
+    ],
+)
+def test_headers_that_nobody_can_read_are_refused(token, headers):
+    cookie = {'cookie': 'spatialllm_dashboard=secret'}
+    assert sent(token, **headers, **cookie)['status'] == 403
+    assert sent(token, kind='websocket', **headers, **cookie)['code'] == 1008
+
+
 def test_with_a_token_only_its_holders_pass():
     host = {'host': 'robot.example:8080'}
     assert passes('secret', cookie='spatialllm_dashboard=secret', **host)
