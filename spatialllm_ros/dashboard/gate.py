@@ -36,10 +36,18 @@ def token_for(host: str) -> str:
 
 
 def other_site(headers: Headers) -> str:
-    """Return whose page a request comes from; empty for the dashboard's own, and for nobody's."""
+    """Return whose page a request comes from; empty for the dashboard's own, and for nobody's.
+
+    Images and frames come without an origin; browsers tell of those whether they are cross-site.
+    A link of another site may be followed: that shows the dashboard, in a tab of its own.
+
+    Source: https://www.w3.org/TR/fetch-metadata/.
+    """
     origin: str | None = headers.get('origin')
-    is_own = origin is None or origin.partition('://')[2] == headers.get('host', '')
-    return '' if is_own else str(origin)
+    if origin is not None and origin.partition('://')[2] != headers.get('host', ''):
+        return origin
+    is_link = headers.get('sec-fetch-dest') == 'document'
+    return 'another site' if headers.get('sec-fetch-site') == 'cross-site' and not is_link else ''
 
 
 def host_name(host: str) -> str:

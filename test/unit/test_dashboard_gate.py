@@ -72,6 +72,19 @@ def test_headers_that_nobody_can_read_are_refused(token, headers):
     assert sent(token, kind='websocket', **headers, **cookie)['code'] == 1008
 
 
+@pytest.mark.parametrize('token', ['', 'secret'])
+def test_what_other_sites_pages_fetch_is_refused_and_their_links_followed(token):
+    from_here = {'host': 'localhost:8080', 'cookie': 'spatialllm_dashboard=secret'}
+    from_elsewhere = from_here | {'sec-fetch-site': 'cross-site'}
+    for site in ('same-origin', 'none'):
+        assert passes(token, **from_here | {'sec-fetch-site': site, 'sec-fetch-dest': 'image'})
+    for part in ('image', 'iframe', 'empty', 'script'):
+        assert sent(token, **from_elsewhere, **{'sec-fetch-dest': part})['status'] == 403
+    assert sent(token, **from_elsewhere)['status'] == 403
+    assert sent(token, kind='websocket', **from_elsewhere)['code'] == 1008
+    assert sent(token, **from_elsewhere, **{'sec-fetch-dest': 'document'})['type'] == 'passed'
+
+
 def test_with_a_token_only_its_holders_pass():
     host = {'host': 'robot.example:8080'}
     assert passes('secret', cookie='spatialllm_dashboard=secret', **host)
