@@ -43,12 +43,24 @@ def url(host: str, port: int, token: str) -> str:
     return f'http://{name}:{port}/' + (f'?{PARAMETER}={token}' if token else '')
 
 
+def make_room() -> bool:
+    """Make room for the newest page; False where all others are open in tabs.
+
+    Whoever fetches a page and never opens it, as curl does, makes room first, the oldest first.
+    """
+    *unopened, _ = [page for page in Client.instances.values() if page.environ is None]
+    excess = max(0, len(Client.instances) - MOST_TABS)
+    for page in unopened[:excess]:
+        page.delete()
+    return len(Client.instances) <= MOST_TABS
+
+
 def register(client: RosClient) -> None:
     """Tell NiceGUI what there is."""
 
     @ui.page('/', title='spatialllm')
     def index() -> Response | None:
-        if len(Client.instances) > MOST_TABS:  # this one among them
+        if not make_room():
             return PlainTextResponse(
                 f'expected at most {MOST_TABS} open tabs, found as many; close one', 503
             )

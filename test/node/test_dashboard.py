@@ -1,7 +1,9 @@
 """The dashboard in its own process: over HTTP, and in a headless browser where there is one."""
 
+import asyncio
 import http.client
 import os
+import re
 import shutil
 import signal
 import socket
@@ -9,13 +11,16 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
 
 import pytest
 
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
 if not find_spec('nicegui'):
     pytest.skip('NiceGUI is not installed: requirements/dashboard.txt', allow_module_level=True)
+
+import socketio
 
 from spatialllm_msgs.msg import Watch
 from spatialllm_msgs.srv import SetWatches
@@ -133,11 +138,50 @@ def test_from_elsewhere_everybody_needs_the_token(serve):
     assert served.get(socket_path, Cookie=cookie, **WEB_SOCKET)[0] == 101
 
 
-def test_tabs_are_bounded(serve):
+async def open_tab(served):
+    """Do as a browser does: fetch the page and connect its web socket, which is returned."""
+    status, _, page = await asyncio.to_thread(served.get)
+    assert status == 200
+    given = {
+        name: re.search(rf'{name}\W+([\w-]+)', page)[1]
+        for name in ('client_id', 'next_message_id')
+    }
+    own = {'tab_id': str(uuid4()), 'document_id': str(uuid4()), 'implicit_handshake': 'true'}
+    tab = socketio.AsyncClient()
+    await tab.connect(
+        f'{served.address}?{urlencode(given | own)}',
+        socketio_path='/_nicegui_ws/socket.io', transports=['websocket'],
+    )  # fmt: skip
+    return tab
+
+
+def test_tabs_are_bounded(serve, peer):
     served = serve()
-    statuses = [served.get()[0] for _ in range(MOST_TABS + 1)]
-    assert statuses == [200] * MOST_TABS + [503]
-    assert 'close one' in served.get()[2]
+
+    async def fill():
+        tabs = [await open_tab(served) for _ in range(MOST_TABS)]
+        status, _, reason = await asyncio.to_thread(served.get)
+        assert (status, 'close one' in reason) == (503, True)
+        await tabs.pop().disconnect()
+        await asyncio.to_thread(peer.until, lambda: served.get()[0] == 200)
+        for tab in tabs:
+            await tab.disconnect()
+
+    asyncio.run(fill())
+
+
+def test_pages_that_are_fetched_and_never_opened_take_no_tab_s_place(serve):
+    served = serve()
+
+    async def open_among_others():
+        tab = await open_tab(served)
+        statuses = {await asyncio.to_thread(lambda: served.get()[0]) for _ in range(2 * MOST_TABS)}
+        assert statuses == {200}
+        assert tab.connected
+        await (await open_tab(served)).disconnect()
+        await tab.disconnect()
+
+    asyncio.run(open_among_others())
 
 
 def test_a_port_in_use_is_a_plain_error(launch):
