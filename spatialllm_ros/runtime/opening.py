@@ -56,6 +56,7 @@ def _remote(source: ModelSource) -> Session:
 
     if not source.server_model:
         raise EngineError(
-            'expected the name of a model on the server, found none; set server_model'
+            'expected the name of a model on the server, found none; give it by --model on the '
+            'command line, by server_model to the node'
         )
     return RemoteSession(RemoteServer(source.server_url, source.server_model))

@@ -41,7 +41,7 @@ def test_a_server_needs_no_bundle():
 
 
 @pytest.mark.parametrize(('changes', 'words'), [
-    ({'server_model': ''}, 'the name of a model on the server, found none'),
+    ({'server_model': ''}, 'a model on the server, found none; .* --model .* server_model'),
     ({'server_url': ''}, 'the URL of a server'),
     ({'engine': 'steam'}, "found 'steam'"),
 ])  # fmt: skip
