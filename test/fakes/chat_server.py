@@ -61,6 +61,10 @@ def ok(plain):
     return lambda _: (200, {}, [json.dumps(plain).encode()])
 
 
+def status(code, text='', **headers):
+    return lambda _: (code, headers, [text.encode()])
+
+
 def says(text, *words, reason='stop'):
     """Reply with a text and, of each word, the token that was written and all alternatives."""
     content = [
@@ -73,3 +77,8 @@ def says(text, *words, reason='stop'):
     message = {'role': 'assistant', 'content': text}
     choice = {'message': message, 'logprobs': logprobs, 'finish_reason': reason}
     return ok({'choices': [choice]})
+
+
+def words_of(body):
+    """Return the texts of a request's question."""
+    return [p['text'] for p in body['messages'][1]['content'] if p['type'] == 'text']

@@ -10,11 +10,13 @@ import json
 import queue
 import threading
 import zlib
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from chat_server import chat_server
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from spatialllm_ros.errors import CancelledError, EngineError, QuestionError
@@ -31,6 +33,8 @@ from spatialllm_ros.runtime.bundle import (
     file_entry,
     load_bundle,
 )
+from spatialllm_ros.runtime.engines.remote_server import KEY_VARIABLE, RemoteServer
+from spatialllm_ros.runtime.engines.remote_session import RemoteSession
 from spatialllm_ros.runtime.frame_store import FrameStore
 from spatialllm_ros.runtime.preprocess import vision_inputs
 from spatialllm_ros.runtime.scheduler import Scheduler, SchedulerSettings
@@ -215,6 +219,19 @@ def frame():
 def text_engine():
     """Make an engine that says answers by question."""
     return lambda answers: TextEngine(saying(answers))
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Start a server that gives a reply, or several in turn; return it with a session."""
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    with ExitStack() as servers:
+
+        def serve(*replies, timeout_s=30.0):
+            server = servers.enter_context(chat_server(*replies))
+            return server, RemoteSession(RemoteServer(server.url, 'big', timeout_s))
+
+        yield serve
 
 
 @pytest.fixture

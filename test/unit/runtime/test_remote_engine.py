@@ -5,26 +5,21 @@ import json
 import math
 import subprocess
 import sys
-import threading
-import time
-from contextlib import ExitStack
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
-from chat_server import chat_server, ok, says
+from chat_server import chat_server, ok, says, status, words_of
 
 from spatialllm_ros.errors import (
     AnswerParseError,
     CancelledError,
     EngineError,
     QuestionError,
-    ReplyError,
     UncalibratedCameraError,
 )
 from spatialllm_ros.geometry import guessed_camera
-from spatialllm_ros.runtime.answering import Request
 from spatialllm_ros.runtime.engines.remote_server import KEY_VARIABLE, MAX_BYTES, RemoteServer
 from spatialllm_ros.runtime.engines.remote_session import MAX_SIDE_PX, RemoteSession
 from spatialllm_ros.schema import AnswerKind, Frame, Query
@@ -54,23 +49,6 @@ except CancelledError:
 """
 
 
-@pytest.fixture
-def serve(monkeypatch):
-    """Start a server that gives a reply, or several in turn; return it with a session."""
-    monkeypatch.delenv(KEY_VARIABLE, raising=False)
-    with ExitStack() as servers:
-
-        def serve(*replies, timeout_s=30.0):
-            server = servers.enter_context(chat_server(*replies))
-            return server, RemoteSession(RemoteServer(server.url, 'big', timeout_s))
-
-        yield serve
-
-
-def status(code, text='', **headers):
-    return lambda _: (code, headers, [text.encode()])
-
-
 def a_frame(width=64, height=48, is_calibrated=True):
     rgb = np.zeros((height, width, 3), np.uint8)
     rgb[:, : width // 2] = (200, 40, 10)
@@ -84,10 +62,6 @@ def picture(body):
     head, data = part['image_url']['url'].split(',')
     assert head == 'data:image/jpeg;base64'
     return cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR_RGB)
-
-
-def words_of(body):
-    return [p['text'] for p in body['messages'][1]['content'] if p['type'] == 'text']
 
 
 def test_options_are_lettered_and_their_probabilities_renormalised(serve):
@@ -181,80 +155,6 @@ def test_large_pictures_are_made_smaller_and_blind_ones_not_sent(serve):
     seen, blind = server.bodies
     assert picture(seen).shape == (300, MAX_SIDE_PX, 3)
     assert [part['type'] for part in blind['messages'][1]['content']] == ['text']
-
-
-def test_a_batch_keeps_its_order_and_its_errors(serve):
-    def reply(body):
-        return says('B' if 'second' in words_of(body)[0] else 'A')(body)
-
-    _, session = serve(reply)
-    queries = [Query('first', ('x', 'y')), Query(' '), Query('second', ('x', 'y')), Query('third')]
-    outcomes = session.answer_batch(
-        session.encode(a_frame()), [Request(query) for query in queries]
-    )
-    assert [getattr(outcome, 'text', None) for outcome in outcomes] == ['x', None, 'y', 'a']
-    assert isinstance(outcomes[1], QuestionError)
-
-
-REFUSALS = {
-    'refused': status(400, 'content policy'),
-    'too large': status(413),
-    'not understood': status(422),
-    'filtered': ok({'choices': []}),
-    'endless': lambda _: (200, {}, [b' ' * (MAX_BYTES + 1)]),
-}
-
-
-@pytest.mark.parametrize('refusal', REFUSALS)
-def test_a_question_that_is_refused_spoils_no_other(serve, refusal):
-    refused = threading.Event()
-
-    def reply(body):
-        (words,) = words_of(body)
-        if words == 'the bad one':
-            refused.set()
-            return REFUSALS[refusal](body)
-        refused.wait()
-        time.sleep(0.2)  # the refusal is there first
-        return says('a car')(body)
-
-    _, session = serve(reply)
-    queries = [Query('what?'), Query('the bad one'), Query('what else?')]
-    outcomes = session.answer_batch(session.encode(a_frame()), [Request(q) for q in queries])
-    assert [getattr(outcome, 'text', None) for outcome in outcomes] == ['a car', None, 'a car']
-    assert isinstance(outcomes[1], ReplyError)
-    assert str(outcomes[1]).startswith('expected a chat completion by big from ')
-
-
-@pytest.mark.parametrize('code', [401, 403, 404, 500])
-def test_a_server_that_fails_as_a_whole_ends_the_batch(serve, code):
-    def reply(body):
-        if words_of(body) == ['the first']:
-            return status(code)(body)
-        server.done.wait()
-        return says('a car')(body)
-
-    server, session = serve(reply)
-    requests = [Request(Query(words)) for words in ('the first', 'the second')]
-    with pytest.raises(EngineError, match=f'HTTP {code}'):
-        session.answer_batch(session.encode(a_frame()), requests)
-
-
-def test_whatever_happens_to_a_question_spoils_no_other(serve, monkeypatch):
-    complete = RemoteServer.complete
-
-    def failing(self, messages, max_tokens):
-        if messages[1]['content'][-1]['text'] == 'bad':
-            raise OverflowError('too large')
-        return complete(self, messages, max_tokens)
-
-    monkeypatch.setattr(RemoteServer, 'complete', failing)
-    _, session = serve(says('a car'))
-    requests = [Request(Query(words)) for words in ('what?', 'bad', 'what else?')]
-    outcomes = session.answer_batch(session.encode(a_frame()), requests)
-    assert [getattr(outcome, 'text', None) for outcome in outcomes] == ['a car', None, 'a car']
-    assert isinstance(outcomes[1], EngineError)
-    assert "found a failure: OverflowError('too large')" in str(outcomes[1])
 
 
 def test_a_cancelled_question_ends_while_the_server_is_busy(serve):
