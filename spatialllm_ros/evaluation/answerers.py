@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from spatialllm_ros.errors import AnswerParseError, QuestionError
+from spatialllm_ros.errors import AnswerParseError, QuestionError, ReplyError
 from spatialllm_ros.runtime.answering import Outcome, Request
 from spatialllm_ros.runtime.engines.remote_session import RemoteSession
 from spatialllm_ros.runtime.session import EncodedFrame, SpatialSession
@@ -84,11 +84,21 @@ class RemoteAnswerer:
     def __init__(self, session: RemoteSession, is_blind: bool = False) -> None:
         """Take the session; two answerers may share one."""
         self._session, self._is_blind = session, is_blind
+        self._has_answered = False
 
     def __call__(self, frame: Frame, queries: Sequence[Query]) -> list[Outcome]:
-        """Ask; of given options the server takes one by itself."""
+        """Ask; of given options the server takes one by itself.
+
+        Raises:
+            EngineError: the server failed, or refuses a question and has not answered one yet.
+        """
         encode = self._session.encode_blind if self._is_blind else self._session.encode
-        return self._session.answer_batch(encode(frame), [Request(query) for query in queries])
+        outcomes = self._session.answer_batch(encode(frame), [Request(query) for query in queries])
+        self._has_answered |= any(isinstance(outcome, Answer) for outcome in outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, ReplyError) and not self._has_answered:
+                raise outcome  # it would refuse all of them
+        return outcomes
 
 
 class RandomGuesser:
