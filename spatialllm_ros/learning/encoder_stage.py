@@ -15,10 +15,11 @@ from spatialllm_ros.learning.probing import (
     dense_truth,
     patch_features,
     probing_loss,
-    probing_scores,
+    probing_values,
 )
 from spatialllm_ros.learning.recipe import PROBING, StageConfig
 from spatialllm_ros.learning.scene_arrays import SceneArrays
+from spatialllm_ros.learning.score_values import summarised
 from spatialllm_ros.learning.views import scene_views, training_views
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.model.token_weights import token_weights
@@ -79,7 +80,7 @@ def encoder_stage(
 
     def evaluate(module: nn.Module) -> dict[str, float]:
         assert isinstance(module, EncoderStage)
-        return _evaluate(module, validation, grid)
+        return validation_scores(module, validation, grid)
 
     return Stage('encoder', EncoderStage(model, config.probing), make_batch, evaluate)
 
@@ -90,15 +91,15 @@ def token_positions(rows: int, columns: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _evaluate(
+def validation_scores(
     module: EncoderStage, arrays: SceneArrays, grid: tuple[int, int]
 ) -> dict[str, float]:
-    totals: dict[str, list[float]] = {}
+    """Return what the heads read right of these scenes, and their median errors."""
     device = next(module.parameters()).device
+    measured = []
     for start in range(0, len(arrays), EVALUATION_BATCH):
         indices = np.arange(start, min(start + EVALUATION_BATCH, len(arrays)))
         views = scene_views(arrays, indices, np.zeros(len(indices), bool), grid)
         moved = {key: value.to(device) for key, value in views.items()}
-        for name, score in probing_scores(*module.probed(moved)).items():
-            totals.setdefault(name, []).append(score)
-    return {name: float(np.mean(scores)) for name, scores in totals.items()}
+        measured.append(probing_values(*module.probed(moved)))
+    return summarised(measured)

@@ -136,11 +136,11 @@ def pointer_loss(log_probabilities: torch.Tensor, mentions: Mentions) -> torch.T
     return losses.mean() if len(losses) else losses.sum()  # zero, and part of the graph
 
 
-def pointer_accuracy(log_probabilities: torch.Tensor, mentions: Mentions) -> torch.Tensor:
-    """Return the share of present mentions whose first head looks mostly at the object."""
+def pointed_right(log_probabilities: torch.Tensor, mentions: Mentions) -> torch.Tensor:
+    """Return of each present mention whether its first head looks mostly at the object."""
     shares = _token_shares(log_probabilities, mentions)
     mass = log_probabilities[:, 0, 1:-1].exp() * (shares > 0)
-    return (mass.sum(-1) > 0.5)[mentions.present].float().mean()
+    return (mass.sum(-1) > 0.5)[mentions.present].float()
 
 
 def _token_shares(log_probabilities: torch.Tensor, mentions: Mentions) -> torch.Tensor:

@@ -132,8 +132,10 @@ def _is_front(index: int) -> bool:
 
 
 @torch.no_grad()
-def probing_scores(outputs: tuple[torch.Tensor, ...], truth: DenseTruth) -> dict[str, float]:
-    """Return accuracies and median errors over the tokens that objects fill."""
+def probing_values(
+    outputs: tuple[torch.Tensor, ...], truth: DenseTruth
+) -> dict[str, torch.Tensor]:
+    """Return what is right (1) or wrong (0), and errors, of each token that it applies to."""
     objectness, category, colour, values = outputs
     owned = truth.owner >= 0
     fronted = owned & truth.has_front
@@ -143,16 +145,16 @@ def probing_scores(outputs: tuple[torch.Tensor, ...], truth: DenseTruth) -> dict
     turn = torch.remainder(heading - true_heading + torch.pi, 2 * torch.pi) - torch.pi
     log_distance = (values - truth.targets)[owned][:, 5]
     return {
-        'objectness': float(((objectness > 0) == owned).float().mean()),
-        'category': _label_accuracy(category[owned], truth.category[owned]),
-        'colour': _label_accuracy(colour[owned], truth.colour[owned]),
-        'centre_fraction': float(offset.norm(dim=-1).median()),
-        'distance_error': float(log_distance.abs().expm1().nanmedian()),
-        'heading_deg': float(torch.rad2deg(turn[fronted].abs().nanmedian())),
+        'objectness': ((objectness > 0) == owned).flatten().float(),
+        'category': _right_labels(category[owned], truth.category[owned]),
+        'colour': _right_labels(colour[owned], truth.colour[owned]),
+        'centre_fraction': offset.norm(dim=-1),
+        'distance_error': log_distance.abs().expm1(),
+        'heading_deg': torch.rad2deg(turn[fronted].abs()),
     }
 
 
-def _label_accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the share of known labels that are the likeliest; NaN where none is known."""
+def _right_labels(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return of each known label whether it is the likeliest."""
     known = labels >= 0
-    return float((logits.argmax(-1) == labels)[known].float().mean())
+    return (logits.argmax(-1) == labels)[known].float()

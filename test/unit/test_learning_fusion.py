@@ -6,7 +6,7 @@ from one_question import one_question
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.encoder_stage import EncoderStage
-from spatialllm_ros.learning.grounding import Mentions, pointer_accuracy, pointer_loss
+from spatialllm_ros.learning.grounding import Mentions, pointed_right, pointer_loss
 from spatialllm_ros.learning.loop import LoopConfig
 from spatialllm_ros.learning.question_stage import QuestionStage
 from spatialllm_ros.learning.recipe import StageConfig
@@ -62,9 +62,9 @@ def test_mentions_point_at_the_tokens_of_both_backbones_by_hand():
     second = mention([0.0, 9.0, 0.0])
     expected = -(torch.tensor(0.3).log() + torch.tensor(0.6).log()) / 2
     torch.testing.assert_close(pointer_loss(looks, second), expected)
-    assert float(pointer_accuracy(looks, second)) == 1
+    assert float(pointed_right(looks, second)) == 1
     for other in ([9.0, 0.0, 0.0], [0.0, 0.0, 9.0]):
-        assert float(pointer_accuracy(looks, mention(other))) == 0
+        assert float(pointed_right(looks, mention(other))) == 0
 
 
 @pytest.mark.parametrize('train_vision', [False, True])

@@ -232,7 +232,7 @@ def test_pointer_loss_by_hand():
     sure = torch.full((2, 2, 5), -20.0)
     sure[0, :, 2] = 0.0
     sure[1, :, 0] = 0.0
-    assert float(grounding.pointer_accuracy(sure, mentions)) == 1.0
+    assert float(grounding.pointed_right(sure, mentions)) == 1.0
 
 
 def test_missing_numbers_and_absent_objects_cost_nothing():
