@@ -25,6 +25,7 @@ def check_backbones(parts: Sequence[PreTrainedConfig], fusion: str) -> None:
         raise ConfigError('expected at least one backbone under vision_configs, found none')
     for part in parts:
         _check_kind(part)
+        _check_mask(part)
         _check_use(part)
     widths = [part.hidden_size for part in parts]
     if fusion == 'token' and len(set(widths)) > 1:
@@ -85,6 +86,15 @@ def _check_kind(part: PreTrainedConfig) -> None:
             f'expected a vision transformer under vision_configs, found a {part.model_type} '
             f'without {" and ".join(lacking)}: of a model of images and words, name the vision '
             'part, such as clip_vision_model'
+        )
+
+
+def _check_mask(part: PreTrainedConfig) -> None:
+    hidden = getattr(part, 'mask_ratio', 0)
+    if hidden:
+        raise ConfigError(
+            f'expected mask_ratio: 0 of a {part.model_type}, which is to see whole images here, '
+            f'found {hidden}: write it beside the model_type'
         )
 
 

@@ -102,11 +102,11 @@ class SpatialLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             return tower(pixel_values, camera_features=camera_features).last_hidden_state
         use = getattr(tower.config, 'use', {})
         pixels = self._as_backbone_sees(pixel_values, use)
-        options = size_options(tower, *pixels.shape[2:])
-        out = tower(pixels, output_hidden_states='layer' in use, **options)
-        hidden = out.hidden_states[use['layer']] if 'layer' in use else out.last_hidden_state
         patch = tower.config.patch_size
         seen = (pixels.shape[2] // patch, pixels.shape[3] // patch)
+        options = {**size_options(tower, *pixels.shape[2:]), **_order(tower, pixels, seen)}
+        out = tower(pixels, output_hidden_states='layer' in use, **options)
+        hidden = out.hidden_states[use['layer']] if 'layer' in use else out.last_hidden_state
         return _on_grid(hidden, seen, (self.config.image_rows, self.config.image_columns))
 
     def _as_backbone_sees(self, pixel_values: torch.Tensor, use: dict[str, Any]) -> torch.Tensor:
@@ -160,6 +160,15 @@ class SpatialLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if ids is not None and bool((ids == self.config.image_token_id).any()):
             inputs.update(images)
         return inputs
+
+
+def _order(tower: Any, pixels: torch.Tensor, seen: tuple[int, int]) -> dict[str, torch.Tensor]:
+    """Return the noise by which MAE sorts its patches: what rises leaves them in their places."""
+    if tower.config.model_type != 'vit_mae':
+        return {}
+    rising = torch.arange(seen[0] * seen[1], device=pixels.device)
+    # Not len(): an exporter would take it for a constant.
+    return {'noise': rising.expand(pixels.shape[0], -1)}
 
 
 def _on_grid(hidden: torch.Tensor, seen: tuple[int, int], grid: tuple[int, int]) -> torch.Tensor:
