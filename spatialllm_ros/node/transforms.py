@@ -6,6 +6,8 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, Quaternion
+from rclpy.clock import JumpThreshold
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time as RclpyTime
 
@@ -13,6 +15,9 @@ from spatialllm_ros.errors import ConfigError, InputError
 
 NEWEST = Time()
 """What tf2 takes for the newest time that it knows of."""
+
+JUMP_BACK = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1))
+"""What makes transforms of before worthless, as tf2 has it; beside it, another clock."""
 
 Xyzw = tuple[float, float, float, float]
 
@@ -22,7 +27,7 @@ class TransformError(InputError):
 
 
 class Transforms:
-    """Listens to TF while it lives."""
+    """Listens to TF while it lives; forgets it when time jumps back."""
 
     def __init__(self, node: Node) -> None:
         """Start to listen.
@@ -38,7 +43,11 @@ class Transforms:
                 'ros-<distribution>-tf2-ros to have them'
             ) from error
         self._refusal = tf2_ros.TransformException
+        # Given the node, it would offer a service; without, it does not hear of the node's clock.
         self._buffer = tf2_ros.Buffer()
+        self._jumps = node.get_clock().create_jump_callback(
+            JUMP_BACK, post_callback=lambda _: self._buffer.clear()
+        )
         self._listener = tf2_ros.TransformListener(self._buffer, node, spin_thread=False)
 
     def lookup(self, target_frame: str, source_frame: str, stamp: Time) -> Any:
@@ -72,6 +81,7 @@ class Transforms:
     def close(self) -> None:
         """Stop to listen."""
         self._listener.unregister()
+        self._jumps.unregister()
 
 
 def transformed_pose(transform: Any, pose: Pose) -> Pose:

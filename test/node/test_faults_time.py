@@ -1,5 +1,6 @@
 """Time that stands still, jumps and begins anew, as bags and simulators have it. Real DDS."""
 
+import ast
 from contextlib import contextmanager
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
 
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Quaternion, TransformStamped
 from rosgraph_msgs.msg import Clock
 
 from spatialllm_msgs.msg import Status, Watch
@@ -27,9 +29,13 @@ class Bag:
         self._images = peer.node.create_publisher(type(image), 'image', 1)
         self._timer = peer.node.create_timer(TICK_S, self._tick)
 
+    @property
+    def now(self):
+        return Time(sec=int(self.now_s), nanosec=int(self.now_s % 1 * 1e9))
+
     def _tick(self):
         self.now_s += TICK_S
-        now = Time(sec=int(self.now_s), nanosec=int(self.now_s % 1 * 1e9))
+        now = self.now
         self._clock.publish(Clock(clock=now))
         if self.has_images:
             self._image.header.stamp = now
@@ -80,6 +86,41 @@ def test_a_bag_that_begins_anew_again_and_again(playing, peer, accounts):
             bag.begin(100.0)
             peer.answers_within_a_second(bag.stamps)
         accounts()
+
+
+def test_transforms_from_before_a_jump_back_are_forgotten(tell_tf, playing, peer):
+    level, on_its_side = (-0.5, 0.5, -0.5, 0.5), (0.0, 0.5**0.5, 0.0, 0.5**0.5)
+
+    def ups(bag):
+        """Return up in the optical frame, as it was known of an image of the time that plays."""
+        reply = peer.ask('ready?')
+        is_of_now = (
+            reply.answer.header.stamp.sec,
+            reply.answer.header.stamp.nanosec,
+        ) in bag.stamps
+        return is_of_now and ast.literal_eval(reply.answer.text.partition(' up ')[2])
+
+    def turned(bag, xyzw):
+        """Play transforms that say how the camera is turned, until the node has up from them."""
+        x, y, z, w = xyzw
+        transform = TransformStamped(child_frame_id='camera_optical')
+        transform.header.frame_id = 'base_link'
+        transform.transform.rotation = Quaternion(x=x, y=y, z=z, w=w)
+
+        def tell():
+            transform.header.stamp = bag.now
+            tell_tf(transform)
+
+        timer = peer.node.create_timer(TICK_S, tell)
+        up = peer.until(lambda: ups(bag))
+        timer.cancel()
+        return up
+
+    with playing(camera__gravity_from='tf') as bag:
+        # By hand: base_link's z axis in the optical frame is the rotation's third row.
+        assert turned(bag, level) == pytest.approx((0.0, -1.0, 0.0), abs=1e-9)
+        bag.begin(20.0)
+        assert turned(bag, on_its_side) == pytest.approx((-1.0, 0.0, 0.0), abs=1e-9)
 
 
 def test_time_jumps_back_and_the_camera_is_silent(playing, peer, accounts):

@@ -1,7 +1,8 @@
 """Stands in for tf2_ros in a node's process, where it is not installed.
 
 Knows the transforms between two frames that come as TransformStamped on /tf, and interpolates
-between them as tf2 does; time zero asks for the newest.
+between them as tf2 does; time zero asks for the newest. What is much older than the newest is no
+longer taken, until the buffer is cleared.
 """
 
 import bisect
@@ -16,6 +17,10 @@ class TransformException(Exception):  # noqa: N818 (tf2's own name)
     """What lookups fail by."""
 
 
+KEPT_NS = 10_000_000_000
+"""How far back transforms are remembered."""
+
+
 class Buffer:
     """The transforms that have come, by their frames."""
 
@@ -25,7 +30,12 @@ class Buffer:
     def put(self, transform):
         frames = (transform.header.frame_id, transform.child_frame_id)
         stamp_ns = Time.from_msg(transform.header.stamp).nanoseconds
-        self._known.setdefault(frames, []).append((stamp_ns, transform.transform))
+        known = self._known.setdefault(frames, [])
+        if not known or stamp_ns >= known[-1][0] - KEPT_NS:
+            bisect.insort(known, (stamp_ns, transform.transform), key=lambda one: one[0])
+
+    def clear(self):
+        self._known = {}
 
     def lookup_transform(self, target_frame, source_frame, time):
         known = self._known.get((target_frame, source_frame), [])
