@@ -178,6 +178,12 @@ class _Run:
         if resumed:
             resume_moments(stage.module, self.optimisers, load_moments(folder))
             self._cut_curve()
+            self._tell(
+                f'goes on behind step {self.step} of {config.steps}'
+                if self.step < config.steps
+                else f'was finished at step {self.step} before and is only scored: train another '
+                'recipe in another folder'
+            )
 
     def train(self) -> dict[str, float]:
         config, started = self.config, time.monotonic()
@@ -295,13 +301,15 @@ class _Run:
         self.module.train()
         return scores
 
+    def _tell(self, line: str) -> None:
+        if self.accelerator.is_main_process:
+            print(f'[{self.stage.name}] {line}', flush=True)
+
     def _log(self, part: str, values: dict[str, float]) -> None:
         if not self.accelerator.is_main_process:
             return
         line = ' '.join(f'{name} {value:.4g}' for name, value in values.items())
-        print(
-            f'[{self.stage.name}] step {self.step}/{self.config.steps} {part}: {line}', flush=True
-        )
+        self._tell(f'step {self.step}/{self.config.steps} {part}: {line}')
         path = self.folder / 'curve.csv'
         with path.open('a', newline='') as file:
             writer = csv.writer(file)

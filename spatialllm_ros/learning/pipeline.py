@@ -33,7 +33,7 @@ from spatialllm_ros.learning.question_scores import question_scores
 from spatialllm_ros.learning.question_stage import QuestionStage
 from spatialllm_ros.learning.recipe import STAGE_NAMES, Recipe, StageConfig, asked_types
 from spatialllm_ros.learning.scene_arrays import load_scene_arrays
-from spatialllm_ros.learning.shard_checks import check_shards
+from spatialllm_ros.learning.shard_checks import check_shards, counted_scenes
 from spatialllm_ros.learning.stage_modules import shardable_parts, stage_module
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 
@@ -131,6 +131,8 @@ def _run_one(recipe: Recipe, name: str, folder: Path, deadline_s: float) -> dict
     processes = PartialState(cpu=not torch.cuda.is_available())
     with processes.main_process_first():  # it writes the questions, the others read them
         stage = _build_stage(recipe, name, model, tokenizer, folder / name)
+    if processes.is_main_process:
+        print(f'[{name}] {counted_scenes(recipe.data)}', flush=True)
     _load_start(stage.module, recipe, name, folder)
     stage = replace(stage, parts=shardable_parts(model))
     scores = run_stage(stage, config.loop.until(deadline_s), folder / name)

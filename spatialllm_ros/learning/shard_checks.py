@@ -39,6 +39,20 @@ def check_shards(data: DataConfig, size_px: tuple[int, int]) -> None:
             )
 
 
+def counted_scenes(data: DataConfig) -> str:
+    """Return in words how many scenes are there, of as many as would be read.
+
+    Raises:
+        SceneError: there is no finished shard, or one cannot be read.
+    """
+    parts = ((data.train, data.train_scenes), (data.validation, data.validation_scenes))
+    return ', '.join(
+        f'{sum(shard.count for shard in open_shards(folder, limit)):,} of at most {limit:,} '
+        f'scenes in {folder}'
+        for folder, limit in parts
+    )
+
+
 def _check_sizes(folder: Path, limit: int, size_px: tuple[int, int]) -> None:
     width_px, height_px = size_px
     for shard in open_shards(folder, limit):

@@ -73,7 +73,7 @@ def test_training_learns_and_draws_its_curve(tmp_path):
 
 
 @pytest.mark.parametrize('optimiser', ['adamw', 'muon'])
-def test_a_stopped_run_ends_at_the_weights_of_an_unbroken_one(tmp_path, optimiser):
+def test_a_stopped_run_ends_at_the_weights_of_an_unbroken_one(tmp_path, optimiser, capsys):
     loop = config(optimiser=optimiser)
     run_stage(stage(), loop, tmp_path / 'unbroken')
 
@@ -93,7 +93,11 @@ def test_a_stopped_run_ends_at_the_weights_of_an_unbroken_one(tmp_path, optimise
         run_stage(
             Stage('line', broken.module, make_batch, broken.evaluate), loop, tmp_path / 'broken'
         )
+    capsys.readouterr()
     run_stage(stage(), loop, tmp_path / 'broken')
+    assert capsys.readouterr().out.startswith('[line] goes on behind step 21 of 40')
+    run_stage(stage(), loop, tmp_path / 'broken')
+    assert ' before and is only scored: train another recipe' in capsys.readouterr().out
     whole, resumed = load_weights(tmp_path / 'unbroken'), load_weights(tmp_path / 'broken')
     for name, value in whole.items():
         assert torch.equal(value, resumed[name]), name

@@ -14,7 +14,7 @@ from spatialllm_ros.learning.pipeline import run_recipe
 from spatialllm_ros.learning.question_data import AskedQuestions, load_question_data
 from spatialllm_ros.learning.recipe import DataConfig, load_recipe
 from spatialllm_ros.learning.scene_arrays import load_scene_arrays, token_shares
-from spatialllm_ros.learning.shard_checks import check_shards
+from spatialllm_ros.learning.shard_checks import check_shards, counted_scenes
 from spatialllm_ros.questions.vocabulary import build_tokenizer
 from spatialllm_ros.scenes import catalogue, mirror, shard_questions
 from spatialllm_ros.scenes.shards import RenderedScene, write_shard
@@ -161,6 +161,14 @@ def test_no_scene_is_both_trained_on_and_validated_on(scenes, tmp_path):
     # What is not read does not matter.
     check_shards(DataConfig(train, overlapping, train_scenes=3), SIZE_PX)
     check_shards(DataConfig(train, overlapping, validation_scenes=1), SIZE_PX)
+
+
+def test_scenes_are_counted_beside_what_would_be_read(scenes, tmp_path):
+    names = [f'kitti-{number:06d}' for number in range(6)]
+    train = written(tmp_path / 'train', numbered(scenes, *names[:4]))
+    held = written(tmp_path / 'held', numbered(scenes, *names[4:]))
+    told = counted_scenes(DataConfig(train, held, train_scenes=60_000, validation_scenes=1))
+    assert told == f'4 of at most 60,000 scenes in {train}, 1 of at most 1 scenes in {held}'
 
 
 @pytest.mark.parametrize('stage', ['encoder', 'instruction'])
