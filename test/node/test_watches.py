@@ -101,7 +101,7 @@ def test_standing_questions_and_their_failures_are_in_the_diagnostics(scripted, 
                 and found
             )
         )
-    assert 'expected intrinsics' in status['message']
+    assert 'expected a calibrated camera' in status['message']
     assert 'no answer yet' in status['far']
 
 
