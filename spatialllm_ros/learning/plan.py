@@ -13,6 +13,7 @@ from spatialllm_ros.learning.building import MARKS
 from spatialllm_ros.learning.model_checks import check_model
 from spatialllm_ros.learning.recipe import Recipe, StageConfig
 from spatialllm_ros.learning.stage_modules import shardable_parts, stage_module
+from spatialllm_ros.model.backbone_sizes import patch_px
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.questions.vocabulary import build_tokenizer
@@ -143,12 +144,19 @@ def _gathered_bytes(stage: nn.Module, parts: tuple[nn.Module, ...]) -> int:
 
 def _vision_bytes(config: Any) -> float:
     """Return what the backbones keep of one view for the backward pass."""
-    tokens = config.image_rows * config.image_columns
     layers = [
-        part.num_hidden_layers * _layer_bytes(tokens, part.hidden_size, part.num_attention_heads)
+        part.num_hidden_layers
+        * _layer_bytes(_patches(part, config), part.hidden_size, part.num_attention_heads)
         for part in config.vision_configs
     ]
     return float(sum(layers))
+
+
+def _patches(part: Any, config: Any) -> int:
+    """Return how many patches a backbone makes of what it sees, whatever the model's grid."""
+    width, height = getattr(part, 'use', {}).get('size', config.image_size)
+    side = patch_px(part)
+    return int(width // side) * int(height // side)
 
 
 def _decoder_bytes(text: Any, tokens: int, recompute: bool) -> float:

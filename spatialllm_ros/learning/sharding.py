@@ -44,9 +44,10 @@ def placed(
 
 @contextmanager
 def gradients_kept(module: nn.Module, kept: bool) -> Iterator[None]:
-    """Within it, if ``kept``, gradients add up on each process instead of being averaged."""
-    if isinstance(module, FSDPModule):
-        module.set_requires_gradient_sync(not kept)
+    """Within it, if ``kept``, gradients add up on each process instead of being averaged.
+
+    Those that are shared out are averaged all the same: kept, they would be whole.
+    """
     if kept and isinstance(module, DistributedDataParallel):
         with module.no_sync():
             yield

@@ -64,6 +64,20 @@ def test_recomputed_layers_keep_only_what_enters_them():
     assert 10 < ratio < 20
 
 
+def test_each_backbone_keeps_the_patches_that_it_sees():
+    recipe = load_recipe(RECIPES / 'small.yaml')
+    patches = {'siglip': 14 * 14, 'dinov2': 22 * 17}  # 224 by 16; 308 by 14 and 238 by 14
+
+    def layers(tokens: int, count: int, size: int, heads: int) -> float:
+        return count * (34 * tokens * size + 5 * heads * tokens**2)
+
+    expected = layers(patches['siglip'], 12, 768, 12) + layers(patches['dinov2'], 12, 384, 6)
+    encoder = plan_recipe(recipe).stages[0]
+    assert encoder.name == 'encoder'
+    assert encoder.activations_gib * GIB == pytest.approx(64 * expected)
+    assert encoder.trained / 1e6 == pytest.approx(92.9 - 7.1 + 22.1, rel=0.003)  # no pooling head
+
+
 def test_what_is_shared_out_is_divided_by_the_processes():
     recipe = load_recipe(RECIPES / '8b.yaml')
     (_, alone), (_, together) = (plan_recipe(recipe, n).stages for n in (1, 8))
@@ -76,6 +90,10 @@ def test_what_is_shared_out_is_divided_by_the_processes():
     expected = alone.state_gib / 8 + 8 * gathered / GIB
     assert together.state_gib == pytest.approx(expected, rel=0.02)
     assert together.state_gib < 40 < alone.state_gib
+    several = replace(recipe.stages['instruction'].loop, accumulate=4)
+    stage = replace(recipe.stages['instruction'], loop=several)
+    (slow,) = plan_recipe(replace(recipe, stages={'instruction': stage}), 8).stages
+    assert (slow.views_per_step, slow.state_gib) == (4 * 128, together.state_gib)
     loop = replace(recipe.stages['instruction'].loop, sharding='none')
     whole = replace(recipe.stages['instruction'], loop=loop)
     plan = plan_recipe(replace(recipe, stages={'instruction': whole}), 8)
