@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from safetensors import SafetensorError
+
 from spatialllm_ros.errors import BundleError, ConfigError
 from spatialllm_ros.runtime.bundle import MANIFEST_NAME, Bundle, Manifest, parse_manifest
 from spatialllm_ros.runtime.engines.tensorrt_identity import FOLDER as ENGINES
@@ -19,7 +21,8 @@ def replaced_bundle(folder: Path) -> Iterator[Path]:
     A link stays, and what it leads to is replaced.
 
     Raises:
-        ConfigError: there is something else than a bundle in the place, or it cannot be replaced.
+        ConfigError: there is something else than a bundle in the place, or the disk is full or
+            cannot be written.
     """
     folder = folder.resolve()
     _check_replaceable(folder)
@@ -30,8 +33,11 @@ def replaced_bundle(folder: Path) -> Iterator[Path]:
         raise _refusal(folder, error) from error
     with scratch:
         made = Path(scratch.name) / 'bundle'
-        made.mkdir()
-        yield made
+        try:
+            made.mkdir()
+            yield made
+        except (OSError, SafetensorError) as error:
+            raise _refusal(folder, error) from error
         _exchange(made, folder, Path(scratch.name) / 'old')
 
 
@@ -60,20 +66,21 @@ def replace_manifest(bundle: Bundle, manifest: Manifest) -> None:
 def _exchange(made: Path, folder: Path, aside: Path) -> None:
     """Let a folder take another's place, if there is one; what was there goes last."""
     try:
-        if folder.exists():
-            folder.rename(aside)
         try:
+            if folder.exists():
+                folder.rename(aside)
             made.rename(folder)
-        except OSError:
-            if aside.exists():
+        finally:  # by whatever it is interrupted
+            if aside.exists() and not folder.exists():
                 aside.rename(folder)
-            raise
     except OSError as error:
         raise _refusal(folder, error) from error
 
 
-def _refusal(folder: Path, error: OSError) -> ConfigError:
-    return ConfigError(f'expected to write {folder}, found {error}; name another folder')
+def _refusal(folder: Path, error: Exception) -> ConfigError:
+    return ConfigError(
+        f'expected to write {folder}, found {error}; name another folder, or make room there'
+    )
 
 
 def _check_replaceable(folder: Path) -> None:
