@@ -172,7 +172,7 @@ class RemoteSession(Session):
         completion = self._server.complete(messages, most)
         said = _choice(completion, query.options) if query.options else _written(completion)
         camera = encoded.frame.camera
-        check_metric(said.parsed, camera)
+        check_metric(said.parsed, camera, encoded.frame.to_calibrate)
         answer = as_answer(said, encoded.frame, (camera.width_px, camera.height_px))
         total_s = time.perf_counter() - started
         return replace(answer, timing=Timing(decode_s=total_s, total_s=total_s))
