@@ -17,6 +17,8 @@ from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 
 MARKS_IDS = {'image_token_id', 'answer_token_id'}
 """What the tokenizer says, and no recipe."""
+OLDER_KEYS = {'rope_theta', 'rope_scaling', 'torch_dtype'}
+"""What older config.json files write, and transformers still reads."""
 OWN_KEYS = set(inspect.signature(SpatialLLMConfig.__init__).parameters) - {
     'self', 'kwargs', *MARKS_IDS,
 }  # fmt: skip
@@ -78,4 +80,4 @@ def _part_problems(part: Any, where: str) -> Iterator[str]:
         yield f'expected a model_type of transformers under {where!r}, found {kind!r}'
     else:
         known = CONFIG_MAPPING[kind]().to_dict()
-        yield from unknown_keys(part, {*known, 'model_type', 'use'}, where)
+        yield from unknown_keys(part, {*known, *OLDER_KEYS, 'use'}, where)

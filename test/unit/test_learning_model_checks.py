@@ -9,6 +9,7 @@ import yaml
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.pipeline import run_recipe
+from spatialllm_ros.learning.plan import planned_config
 from spatialllm_ros.learning.recipe import Recipe, load_recipe
 
 RECIPES = Path(__file__).parents[2] / 'training' / 'recipes'
@@ -75,6 +76,13 @@ def changed(folder: Path, place: str, value) -> Recipe:
 def test_what_is_no_model_is_named_when_a_recipe_is_read(place, value, complaint, tmp_path):
     with pytest.raises(ConfigError, match=re.escape(complaint)):
         changed(tmp_path, place, value)
+
+
+def test_what_older_files_of_sizes_say_is_read(tmp_path):
+    text = {'model_type': 'llama', 'rope_theta': 5e5, 'rope_scaling': None}
+    chosen = changed(tmp_path, 'model.text_config', text)
+    rope = planned_config(chosen).text_config.rope_parameters
+    assert rope == {'rope_type': 'default', 'rope_theta': 5e5}
 
 
 @pytest.mark.parametrize(
