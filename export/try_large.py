@@ -45,6 +45,8 @@ def main() -> None:
             answer = run_trial(sizes, args.precision, settings, folder, print)
     except SpatialLLMError as error:
         sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f'expected to write into {args.scratch}, found {error}; name another --scratch')
     print(f'answer               {answer.text!r}, confidence {answer.confidence:.3f}')
 
 

@@ -52,8 +52,10 @@ class TrialSizes:
         """Refuse what makes no decoder.
 
         Raises:
-            ConfigError: names the sizes that do not go together.
+            ConfigError: names the sizes that are none, or do not go together.
         """
+        if wrong := [f'{name} {size}' for name, size in vars(self).items() if size < 1]:
+            raise ConfigError(f'expected sizes from 1 on, found {", ".join(wrong)}')
         if self.hidden_size % (2 * self.heads) or self.heads % self.key_heads:
             raise ConfigError(
                 'expected a hidden size that is a multiple of twice the heads, and heads that are '

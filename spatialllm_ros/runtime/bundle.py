@@ -195,6 +195,8 @@ def load_bundle(folder: Path) -> Bundle:
         manifest = parse_manifest(path.read_text(encoding='utf-8'))
     except FileNotFoundError:
         raise BundleError(f'{path} is missing; {REMEDY}') from None
+    except OSError as error:  # a folder in its place, a file in that of the bundle
+        raise BundleError(f'{path}: expected a manifest, found {error}; {REMEDY}') from error
     except UnicodeDecodeError as error:
         raise BundleError(f'{path}: expected text, found {error}; {REMEDY}') from error
     except BundleError as error:
@@ -224,7 +226,10 @@ def _verify(path: Path, entry: FileEntry) -> None:
         raise BundleError(
             f'{path} is {fault}: expected {entry.bytes} bytes, found {size}; {REMEDY}'
         )
-    found = sha256_of(path)
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise BundleError(f'{path}: expected a file, found {error}; allow reading it') from error
     if found != entry.sha256:
         raise BundleError(
             f'{path} is altered: expected sha256 {entry.sha256}, found {found}; {REMEDY}'

@@ -205,6 +205,12 @@ def test_the_roadmap_study_goes_on_and_reports_every_row(run, tmp_path, capsys):
         ('training/evaluate_checkpoint.py', ['nothing-here'], 'training/train.py'),
         ('training/evaluate_checkpoint.py', ['nothing-here', '--seed', 0], '900000000'),
         ('export/export_onnx.py', ['nothing-here', '--out', 'b'], 'training/train.py'),
+        (
+            'export/quantise.py',
+            ['/dev/null', '--precision', 'int8', '--out', 'b'],
+            'fetch the bundle',
+        ),
+        ('export/try_large.py', ['--scratch', '/dev/null'], 'exists: .*name another --scratch'),
         ('export/calibrate.py', ['nothing-here'], 'export/export_onnx.py'),
         ('export/calibrate.py', ['nothing-here', '--seed', 900_000_000], '800000000'),
     ],

@@ -103,6 +103,16 @@ def test_sizes_that_make_no_decoder_are_refused(sizes):
         TrialSizes(**{'hidden_size': 64, 'heads': 8, 'key_heads': 4} | sizes)
 
 
+@pytest.mark.parametrize(
+    'name', ['layers', 'hidden_size', 'intermediate_size', 'heads', 'key_heads']
+)
+@pytest.mark.parametrize('size', [0, -4])
+def test_sizes_below_one_are_refused(name, size):
+    plain = {'hidden_size': 64, 'heads': 8, 'key_heads': 4} | {name: size}
+    with pytest.raises(ConfigError, match=f'sizes from 1 on, found {name} {size}'):
+        TrialSizes(**plain)
+
+
 def test_trial_of_a_tiny_model_answers_and_keeps_its_bundles(tmp_path):
     sizes = TrialSizes(1, 64, 96, 2, 1)
     told: list[str] = []

@@ -1,6 +1,7 @@
 """Stages, words and the command, for the shipped model and for mixed ones of random weights."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -210,6 +211,15 @@ def test_command_reports_every_bundle_and_fails_for_an_altered_one(altered, tmp_
     captured = capsys.readouterr()
     assert 'expected prefix within 0.0001 of the model' in captured.err
     assert '3/3' in captured.out
+
+
+def test_a_report_that_cannot_be_written_is_told_behind_the_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(verify_command, 'verify', lambda bundles, settings: [found()])
+    (tmp_path / 'file').write_text('')
+    assert main(['verify', str(NANO), '--json', str(tmp_path / 'file' / 'verify.json')]) == 1
+    captured = capsys.readouterr()
+    assert 'same words' in captured.out
+    assert re.search(r'expected to write .*verify\.json, found .*; name another', captured.err)
 
 
 def test_accuracy_is_that_of_each_bundle(monkeypatch):

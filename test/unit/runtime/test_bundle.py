@@ -70,6 +70,28 @@ def test_a_harmed_file_is_named(bundle_folder, name, harm, words):
         load_bundle(bundle_folder)
 
 
+@pytest.mark.parametrize(('name', 'harm', 'words'), [
+    ('manifest.json', missing, r'manifest\.json is missing'),
+    ('manifest.json', a_folder, 'expected a manifest, found .*Is a directory'),
+    ('manifest.json/x', None, 'expected a manifest, found .*Not a directory'),
+])  # fmt: skip
+def test_what_is_no_bundle_is_refused(bundle_folder, name, harm, words):
+    path = bundle_folder / name
+    if harm is not None:
+        harm(path)
+    with pytest.raises(BundleError, match=f'{words}.*fetch the bundle anew'):
+        load_bundle(path.parent)
+
+
+def test_a_file_that_cannot_be_read_is_named(bundle_folder, monkeypatch):
+    def fail(*_):
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(hashlib, 'file_digest', fail)
+    with pytest.raises(BundleError, match=r'vision\.onnx: .*Permission denied.*allow reading'):
+        load_bundle(bundle_folder)
+
+
 @pytest.mark.parametrize(('where', 'value', 'words'), [
     ('format', 'another-format', 'manifest of a spatialllm-bundle'),
     ('format', None, 'manifest of a spatialllm-bundle'),
