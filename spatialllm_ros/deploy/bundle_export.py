@@ -243,8 +243,8 @@ def check_disk(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ConfigError(
-            f'expected {needed / 2**30:.1f} GiB of free disk at {folder.parent}, found '
-            f'{free / 2**30:.1f}; make room, or name a folder on another disk'
+            f'expected {needed / 1e6:,.1f} MB of free disk at {folder.parent}, found '
+            f'{free / 1e6:,.1f}; make room, or name a folder on another disk'
         )
 
 
