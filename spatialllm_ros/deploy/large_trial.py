@@ -33,7 +33,7 @@ from spatialllm_ros.schema import Answer, CameraModel, Frame, Query
 
 FLOAT32 = 'float32'
 SIDE_PX = 224
-QUESTION = Query('what is higher than the mug?', ('there is no mug', 'red car'))
+QUESTION = Query('which is higher?', ('there is no mug', 'red car'))
 SPREAD = 0.02
 """Standard deviation of the weights, as decoders are initialised."""
 

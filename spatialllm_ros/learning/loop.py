@@ -52,9 +52,9 @@ PRECISIONS = ('auto', 'bf16', 'fp32')
 COUNTS = ('steps', 'batch', 'accumulate', 'log_every', 'evaluate_every', 'checkpoint_every')
 RANGES: tuple[tuple[tuple[str, ...], str, Callable[[float], bool]], ...] = (
     (COUNTS, 'of at least 1', lambda value: value >= 1),
-    (('warmup_steps', 'seed', 'workers', 'minutes', 'weight_decay'), 'of at least 0',
-     lambda value: value >= 0),
-    (('learning_rate', 'clip_norm'), 'above 0', lambda value: value > 0),
+    (('learning_rate', 'warmup_steps', 'seed', 'workers', 'minutes', 'weight_decay'),
+     'of at least 0', lambda value: value >= 0),
+    (('clip_norm',), 'above 0', lambda value: value > 0),
     (('decay_share',), 'within 0..1', lambda value: 0 <= value <= 1),
 )  # fmt: skip
 """Names of numbers, and what they have to be."""

@@ -43,7 +43,7 @@ NANO = {
 CLIP = {'model_type': 'clip_vision_model', 'hidden_size': 12, 'intermediate_size': 16,
         'num_hidden_layers': 2, 'num_attention_heads': 2, 'image_size': 32, 'patch_size': 8,
         'use': {'size': [32, 32], 'layer': -2}}  # fmt: skip
-CLOSED = Query('is the red car higher than the mug?', ('yes', 'no'))
+CLOSED = Query('is the red car next to the mug?', ('yes', 'no'))
 
 
 def make_model(*more):
@@ -107,7 +107,7 @@ def test_option_scores_of_a_session_equal_whole_prompts_in_torch(exported):
     model, bundle = exported
     session = SpatialSession.load(bundle.folder, threads=1)
     queries = [
-        Query('is the red car higher than the mug?', ('yes', 'no')),
+        Query('is the red car next to the mug?', ('yes', 'no')),
         Query('which one is nearer?', ('small red car', 'mug', 'crate on the shelf')),
     ]
     found = session.option_logs(session.encode(frame()), queries)
@@ -125,7 +125,7 @@ def test_confidence_is_the_share_of_the_chosen_option(exported):
     encoded = session.encode(frame())
     for word in ('yes', 'left', 'mug', 'small crate'):
         # With an option about absence none is added, so that one of the two is chosen.
-        query = Query('what is higher than the mug?', ('there is no mug', word))
+        query = Query('which is higher?', ('there is no mug', word))
         (logs,) = session.option_logs(encoded, [query])
         shares = np.exp(logs) / np.exp(logs).sum()
         answer = session.answer(encoded, query)
@@ -137,7 +137,7 @@ def test_confidence_is_the_share_of_the_chosen_option(exported):
 def test_blind_prefix_equals_image_embeddings_times_zero(exported):
     model, bundle = exported
     session = SpatialSession.load(bundle.folder, threads=1)
-    query = Query('is the red car higher than the mug?', ('yes', 'no'))
+    query = Query('is the red car next to the mug?', ('yes', 'no'))
     (found,) = session.option_logs(session.encode_blind(frame()), [query])
     question = TOKENIZER.encode(query.question, add_special_tokens=False).ids
     embed = model.get_input_embeddings()

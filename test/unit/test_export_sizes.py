@@ -110,7 +110,7 @@ def test_a_picture_is_asked_at_another_size(wide):
     session = SpatialSession.load(wide[1].folder, threads=1)
     rgb = np.random.default_rng(3).integers(256, size=(480, 640, 3), dtype=np.uint8)
     camera = CameraModel(640, 480, 600.0, 600.0, 319.5, 239.5, (0.0, -1.0, 0.0), 1.0)
-    queries = [Query('what is higher than the mug?', ('there is no mug', 'red car'))] * 7
+    queries = [Query('which is higher?', ('there is no mug', 'red car'))] * 7
     encoded = session.encode(Frame(rgb, camera, 7, 'optical', 'front'))
     assert len(session.option_logs(encoded, queries)) == 7
     assert session.answer(encoded, queries[0]).text in queries[0].options

@@ -27,12 +27,14 @@ from spatialllm_ros.errors import BundleError, ConfigError, EngineError
 from spatialllm_ros.evaluation import validation_accuracy
 from spatialllm_ros.evaluation.asked_worlds import AskedWorld
 from spatialllm_ros.evaluation.validation_accuracy import ValidationWorlds, accuracies
+from spatialllm_ros.geometry import guessed_camera
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.questions.vocabulary import build_tokenizer
 from spatialllm_ros.runtime.bundle import ROLES, load_bundle, sha256_of
 from spatialllm_ros.runtime.engines.onnx_engine import OnnxEngine
-from spatialllm_ros.schema import Answer, AnswerKind, QuestionRecord
+from spatialllm_ros.runtime.session_base import EncodedFrame
+from spatialllm_ros.schema import Answer, AnswerKind, Frame, QuestionRecord
 
 SIZE, CONTEXT = 32, 64
 BOUNDS = {
@@ -218,6 +220,9 @@ def test_half_graph_widens_outputs_and_cuts_constants():
     assert np.allclose(shares, [[0, 1 / (1 + np.exp(-1.25)), 1 / (1 + np.exp(1.25))]], atol=1e-3)
 
 
+FRAME = Frame(np.zeros((3, 4, 3), np.uint8), guessed_camera(4, 3, 1.0), 0, 'f', 'c')
+
+
 class Saying:
     """A session that gives one answer to everything."""
 
@@ -225,7 +230,7 @@ class Saying:
         self.text = text
 
     def encode(self, frame):
-        return frame
+        return EncodedFrame(frame, 0.0, None)
 
     def answer_batch(self, encoded, requests):
         return [
@@ -241,9 +246,9 @@ def test_accuracy_is_the_mean_over_types_and_no_answer_is_wrong():
         return QuestionRecord('s', kind, 'which?', options, answer)
 
     worlds = [
-        AskedWorld(None, [asked('height_higher', ('mug', 'box'), 'mug')] * 3),
+        AskedWorld(FRAME, [asked('height_higher', ('mug', 'box'), 'mug')] * 3),
         AskedWorld(
-            None,
+            FRAME,
             [
                 asked('height_higher', ('mug', 'box'), 'box'),
                 asked('location_above', ('yes', 'no'), 'no'),
@@ -259,7 +264,7 @@ def test_without_right_answers_a_loss_tells_nothing(bundles, monkeypatch):
     with pytest.raises(ConfigError, match=r'right answers of .*, found none about 1 worlds'):
         validation_accuracy.compare_accuracy(pair, ValidationWorlds(count=1))
     with pytest.raises(ConfigError, match='expected questions about these worlds, found none'):
-        accuracies([Saying('mug')], [AskedWorld(None, [])])
+        accuracies([Saying('mug')], [AskedWorld(FRAME, [])])
     with pytest.raises(ConfigError, match='threads from 0 on, found -1'):
         ValidationWorlds(threads=-1)
 
