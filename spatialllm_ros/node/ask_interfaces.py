@@ -16,13 +16,15 @@ from std_msgs.msg import String
 from spatialllm_msgs.action import AskSpatial
 from spatialllm_msgs.msg import SpatialAnswer
 from spatialllm_msgs.srv import AskSpatial as AskOnce
-from spatialllm_msgs.srv import Locate
-from spatialllm_ros.errors import QuestionError
-from spatialllm_ros.node.asking import Asked, Asker, Reply, Resting
+from spatialllm_msgs.srv import Locate, SetWatches
+from spatialllm_ros.errors import BusyError, QuestionError, SpatialLLMError
+from spatialllm_ros.node.asking import NOT_CONFIGURED, Asked, Asker, Reply, Resting
 from spatialllm_ros.node.locating import LOCATE_QUESTION, absence
-from spatialllm_ros.node.messages import NANOSECONDS, StatusCode, nanoseconds
+from spatialllm_ros.node.messages import NANOSECONDS, StatusCode, nanoseconds, status_of
 from spatialllm_ros.node.transforms import TransformError, Transforms, transformed_pose
+from spatialllm_ros.node.watching import Watches
 from spatialllm_ros.runtime.answers import sureness
+from spatialllm_ros.runtime.watches import Watch
 from spatialllm_ros.schema import Query
 
 RESULT_KEPT_S = 60
@@ -33,7 +35,9 @@ IN_BURSTS = QoSProfile(depth=100)
 
 
 class AskInterfaces:
-    """The action ``~/ask``, the services ``~/ask_once`` and ``~/locate``, and the topics.
+    """The action ``~/ask``, the services, and the topics of questions and answers.
+
+    The services are ``~/ask_once``, ``~/locate`` and ``~/set_watches``.
 
     A ``std_msgs/String`` on ``~/question`` is answered on ``~/answer``, or, where there is no
     answer, by a sentence on ``~/refused``.
@@ -46,6 +50,7 @@ class AskInterfaces:
         self._node = node
         self._asker: Asker | Resting = Resting()
         self._transforms: Transforms | None = None
+        self._watches: Watches | None = None
         self._running: dict[bytes, Asked] = {}
         # Questions wait for their answers side by side, and a cancel request beside them.
         group = ReentrantCallbackGroup()
@@ -66,6 +71,7 @@ class AskInterfaces:
             for kind, name, take in (
                 (AskOnce, '~/ask_once', self._ask_once),
                 (Locate, '~/locate', self._locate),
+                (SetWatches, '~/set_watches', self._set_watches),
             )
         ]
         self._question = node.create_subscription(
@@ -74,13 +80,13 @@ class AskInterfaces:
         self._answer = node.create_publisher(SpatialAnswer, '~/answer', IN_BURSTS)
         self._refused = node.create_publisher(String, '~/refused', IN_BURSTS)
 
-    def serve(self, asker: Asker, transforms: Transforms | None) -> None:
+    def serve(self, asker: Asker, transforms: Transforms | None, watches: Watches) -> None:
         """Have questions answered; ``transforms`` is None where TF is not installed."""
-        self._asker, self._transforms = asker, transforms
+        self._asker, self._transforms, self._watches = asker, transforms, watches
 
     def rest(self) -> None:
         """Let go of what answers; callers that have not been told yet still are."""
-        self._asker, self._transforms = Resting(), None
+        self._asker, self._transforms, self._watches = Resting(), None, None
 
     async def _execute(self, goal: ServerGoalHandle) -> Any:
         key = bytes(goal.goal_id.uuid)
@@ -152,6 +158,15 @@ class AskInterfaces:
             moved.pose.orientation = found.pose.orientation
         return moved
 
+    def _set_watches(self, request: Any, response: Any) -> Any:
+        try:
+            if self._watches is None:
+                raise BusyError(NOT_CONFIGURED)
+            response.topics = self._watches.set([watch(one) for one in request.watches])
+        except SpatialLLMError as error:
+            response.status, response.message = int(status_of(error)), str(error)
+        return response
+
     async def _on_question(self, message: String) -> None:
         asked = self._asker.submit(lambda: Query(message.data))
         reply = await self._asker.reply(asked, message.data)
@@ -180,6 +195,11 @@ def query(request: Any) -> Query:
         camera=request.camera,
         max_frame_age_s=max_age_s(request.max_frame_age),
     )
+
+
+def watch(message: Any) -> Watch:
+    """Return a standing question of a request."""
+    return Watch(message.name, Query(message.question, tuple(message.options), message.camera))
 
 
 def locate_query(request: Any) -> Query:

@@ -95,6 +95,7 @@ class Configured:
     Attributes:
         asker: takes questions.
         transforms: from TF; None where that is not installed.
+        watches: standing questions.
     """
 
     def __init__(self, node: Node, parameters: NodeParameters, load: SessionLoader) -> None:
@@ -136,7 +137,7 @@ class Configured:
         depth_checks = DepthChecks(self._depths)
         check = self._session.check
         self.asker = Asker(node, self._scheduler, self._frames, depth_checks, check)
-        self._watches = Watches(node, self._scheduler.watch, steadiness(parameters))
+        self.watches = Watches(node, self._scheduler.watch, steadiness(parameters))
         self._pictures = Pictures(node)
         self._scheduler.add_listener(self._pictures.show)
         self._watch_from_file(parameters.watches_file)
@@ -175,7 +176,7 @@ class Configured:
         self._parameters = parameters
         self._frames.max_frame_age_s = parameters.max_frame_age_s
         self._scheduler.apply(scheduler_settings(parameters))
-        self._watches.settings = steadiness(parameters)
+        self.watches.settings = steadiness(parameters)
 
     def deactivate(self) -> None:
         """Stop to read the cameras and end every question as cancelled."""
@@ -186,19 +187,19 @@ class Configured:
 
     def close(self) -> None:
         """Withdraw the topics; to be called after ``deactivate``."""
-        self._watches.close()
+        self.watches.close()
         self._pictures.close()
         if self.transforms is not None:
             self.transforms.close()
 
     def _on_watch(self, watch: Watch, outcome: Outcome) -> None:
-        self._watches.hear(watch, outcome)
+        self.watches.hear(watch, outcome)
 
     def _watch_from_file(self, path: str) -> None:
         if not path:
             return
         try:
-            self._watches.set(load_watches(path))
+            self.watches.set(load_watches(path))
         except SpatialLLMError as error:
             self.close()
             raise ConfigError(f'watches_file: {error}') from error
@@ -220,7 +221,7 @@ class Configured:
         return [
             model_status(name, state, values, self.asker.replies),
             *(self._camera_status(name, camera) for camera in self._cameras),
-            watch_status(name, self._watches.values()),
+            watch_status(name, self.watches.values()),
         ]
 
     def _camera_status(self, node_name: str, camera: str) -> DiagnosticStatus:

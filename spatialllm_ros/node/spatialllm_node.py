@@ -121,7 +121,8 @@ class SpatialLLMNode(LifecycleNode):
     def _configure(self) -> None:
         self._configured = Configured(self, self._parameter_server.read(), self._load)
         self._interfaces = self._interfaces or AskInterfaces(self)
-        self._interfaces.serve(self._held.asker, self._held.transforms)
+        held = self._held
+        self._interfaces.serve(held.asker, held.transforms, held.watches)
         # What is there now stays: looking through all of it for garbage stops every thread for
         # a tenth of a second.
         gc.collect()

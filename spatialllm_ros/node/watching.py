@@ -1,4 +1,4 @@
-"""Standing questions over ROS: the service that sets them, and a latched topic for each answer."""
+"""Standing questions over ROS: a latched topic for the answers to each."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from spatialllm_msgs.msg import SpatialAnswer
-from spatialllm_msgs.srv import SetWatches
 from spatialllm_ros.errors import GeometryError, SpatialLLMError
-from spatialllm_ros.node.messages import answer_message, status_of
+from spatialllm_ros.node.messages import answer_message
 from spatialllm_ros.node.parameters import NodeParameters
 from spatialllm_ros.runtime.answering import Outcome
 from spatialllm_ros.runtime.answers import percent
 from spatialllm_ros.runtime.steadiness import SteadinessSettings, SteadyAnswer
 from spatialllm_ros.runtime.watches import Watch
-from spatialllm_ros.schema import Answer, Query
+from spatialllm_ros.schema import Answer
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """Who subscribes later still hears the newest answer."""
@@ -55,7 +54,7 @@ def steadiness(parameters: NodeParameters) -> SteadinessSettings:
 
 
 class Watches:
-    """The service ``~/set_watches`` and the topics ``~/watch/<name>``.
+    """The topics ``~/watch/<name>``.
 
     Answers come on the scheduler's thread, everything else on the executor's.
 
@@ -69,7 +68,7 @@ class Watches:
         ask: Callable[[Sequence[Watch]], Sequence[Watch]],
         settings: SteadinessSettings,
     ) -> None:
-        """Offer the service.
+        """Start without standing questions.
 
         Args:
             node: publishes.
@@ -81,7 +80,6 @@ class Watches:
         self._standing: dict[str, Standing] = {}
         self._lock = Lock()
         self._logger = node.get_logger().get_child('watch')
-        self._service = node.create_service(SetWatches, '~/set_watches', self._on_set)
 
     def set(self, watches: Sequence[Watch]) -> list[str]:
         """Replace all standing questions and return their topics; one that stays goes on.
@@ -118,9 +116,8 @@ class Watches:
             return {name: (_summary(one), one.problem) for name, one in self._standing.items()}
 
     def close(self) -> None:
-        """End all of them and withdraw service and topics."""
+        """End all of them and withdraw the topics."""
         self.set([])
-        self._node.destroy_service(self._service)
 
     def _new(self, watch: Watch) -> Standing:
         topic = f'~/watch/{watch.name}'
@@ -140,17 +137,6 @@ class Watches:
         self._logger.warning(
             f'{standing.watch.name}: {error}', throttle_duration_sec=WARNING_PERIOD_S
         )
-
-    def _on_set(self, request: SetWatches.Request, response: SetWatches.Response) -> Any:
-        try:
-            response.topics = self.set([_watch(one) for one in request.watches])
-        except SpatialLLMError as error:
-            response.status, response.message = int(status_of(error)), str(error)
-        return response
-
-
-def _watch(message: Any) -> Watch:
-    return Watch(message.name, Query(message.question, tuple(message.options), message.camera))
 
 
 def _watch_of(standing: Mapping[str, Standing], name: str) -> Watch | None:

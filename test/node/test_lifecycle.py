@@ -20,8 +20,9 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 
-from spatialllm_msgs.msg import Status
+from spatialllm_msgs.msg import Status, Watch
 from spatialllm_msgs.srv import AskSpatial as AskOnce
+from spatialllm_msgs.srv import SetWatches
 from spatialllm_ros.node.spatialllm_node import SpatialLLMNode
 
 SHIPPED_NODE = Path(__file__).parents[2] / 'spatialllm_ros/node/main.py'
@@ -207,6 +208,25 @@ def test_no_caller_is_left_without_a_reply_by_a_cleanup(start_node, peer):
             assert peer.request(late.get_result_async).result.status == Status.CANCELLED
 
 
+def test_no_request_to_watch_is_left_without_a_reply_by_a_cleanup(scripted, peer):
+    change = peer.client(ChangeState, CHANGE_STATE).call_async
+    client = peer.client(SetWatches, '/spatialllm/set_watches')
+    request = SetWatches.Request(watches=[Watch(name='bright', question='is it bright?')])
+
+    def thrice():
+        return [peer.run(lambda: client.call_async(request)) for _ in range(3)]  # see Peer.request
+
+    told = []
+    for _ in range(CYCLES):
+        for transition in ('deactivate', 'cleanup', 'configure', 'activate'):
+            asked, changed = thrice(), change(change_to(transition))
+            asked += thrice()
+            assert peer.result(changed).success
+            told += [peer.result(reply) for reply in asked]
+    assert {reply.status for reply in told} == {Status.OK, Status.BUSY}
+    assert all('configure' in reply.message for reply in told if reply.status == Status.BUSY)
+
+
 def test_who_asks_a_node_that_was_cleaned_up_is_told(scripted, peer):
     ask = peer.client(AskOnce, '/spatialllm/ask_once').call_async
     assert peer.ask('ready?').status == Status.NO_FRAME
@@ -216,6 +236,10 @@ def test_who_asks_a_node_that_was_cleaned_up_is_told(scripted, peer):
     assert (told.status, 'configure' in told.message) == (Status.BUSY, True)
     goal, _ = peer.send_goal('ready?')
     assert peer.request(goal.get_result_async).result.status == Status.BUSY
+    refused = peer.call(SetWatches, '/spatialllm/set_watches', watches=[])
+    assert (refused.status, refused.topics, 'configure' in refused.message) == (
+        Status.BUSY, [], True,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
