@@ -18,6 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.node.configured import SessionLoader, load_session
 from spatialllm_ros.node.spatialllm_node import SpatialLLMNode
+from spatialllm_ros.node.spinning import spin_once
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 GRACE_S = 2.0
@@ -75,7 +76,7 @@ def _spin(load: SessionLoader, signalled: socket.socket) -> int:
         if node.autostart and not node.start():
             return 1
         while not stopping.is_set():
-            executor.spin_once()
+            spin_once(executor, node)
         return 0
     finally:
         stopping.set()
@@ -97,7 +98,7 @@ def _say_farewell(node: SpatialLLMNode, executor: SingleThreadedExecutor) -> Non
     if node.stop():
         end_s = time.monotonic() + FAREWELL_S
         while time.monotonic() < end_s:
-            executor.spin_once(timeout_sec=FAREWELL_S / 10)
+            spin_once(executor, node, FAREWELL_S / 10)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -88,6 +88,8 @@ class ScriptedSession:
         if set(options) == {'yes', 'no'}:
             is_bright = bool(frame.rgb.mean() > 100)
             return ('no', 'yes')[is_bright], {'kind': AnswerKind.YES_NO, 'yes': is_bright}
+        if question == 'speak garbage':
+            return '\ud800', {'kind': AnswerKind.TEXT}  # half a letter, which no message can hold
         if options:
             return options[-1], {'kind': AnswerKind.CHOICE, 'choice': len(options) - 1}
         if question.startswith('how far'):

@@ -11,11 +11,15 @@ import pytest
 
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
 
+import rclpy
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from spatialllm_msgs.msg import Status
 from spatialllm_msgs.srv import AskSpatial as AskOnce
+from spatialllm_ros.node.spinning import spin_once
 
 BURST = 60
 CLIENT = Path(__file__).with_name('vanishing_client.py')
@@ -207,3 +211,66 @@ def test_a_burst_of_questions_ends_in_replies_every_one(start_node, peer, accoun
     after, _ = accounts()
     for status, name in ((Status.OK, 'OK'), (Status.BUSY, 'BUSY')):
         assert found[status] == after[name] - before[name]
+
+
+def test_an_answer_that_no_message_can_hold_ends_nothing_else(scripted, peer):
+    scripted.may_trace = True
+    with peer.filming() as stamps:
+        peer.ask_until(Status.OK, 'ready?')
+        for number in range(1, 4):
+            peer.ask_in_passing('speak garbage')
+            peer.until(lambda number=number: scripted.log.count('UnicodeEncodeError') == number)
+            assert peer.ask('ready?').status == Status.OK
+        assert 'send_response' in scripted.log, 'with its traceback'
+        stamps.clear()
+        peer.answers_within_a_second(stamps)
+
+
+@pytest.fixture
+def lone_node(domain):
+    """A node and its executor in this process."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    node = rclpy.create_node('lone', context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    yield node, executor
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def fail():
+    raise ZeroDivisionError
+
+
+def test_a_callback_that_fails_is_called_again(lone_node):
+    node, executor = lone_node
+    called = []
+
+    def count_and_fail():
+        called.append('again')
+        fail()
+
+    node.create_timer(0.001, count_and_fail)
+    while len(called) < 3:
+        spin_once(executor, node, timeout_s=1.0)
+
+
+def test_what_the_executor_cannot_go_on_from_ends_the_node(lone_node, monkeypatch):
+    node, executor = lone_node
+    timer = node.create_timer(0.001, fail, callback_group=ReentrantCallbackGroup())
+    deaf = node.create_timer(3600.0, fail)
+    assert deaf.callback_group.beginning_execution(deaf)  # and nothing ever ends it
+
+    def spin():
+        while True:
+            spin_once(executor, node, timeout_s=1.0)
+
+    with pytest.raises(ZeroDivisionError):
+        spin()
+    deaf.callback_group.ending_execution(deaf)
+    timer.cancel()
+    monkeypatch.setattr(executor, 'wait_for_ready_callbacks', lambda *_: fail())
+    with pytest.raises(ZeroDivisionError):
+        spin_once(executor, node)
