@@ -21,7 +21,12 @@ from spatialllm_ros.errors import BusyError, SpatialLLMError
 from spatialllm_ros.node.depth_checks import DepthChecks
 from spatialllm_ros.node.locating import NOTHING_THERE, if_there, presence_query
 from spatialllm_ros.node.messages import StatusCode, answer_message, status_of
-from spatialllm_ros.node.which_camera import asked_of_each, asks_which_camera, name_cameras
+from spatialllm_ros.node.which_camera import (
+    asked_of_each,
+    asks_which_camera,
+    name_cameras,
+    unasked_words,
+)
 from spatialllm_ros.runtime.answers import sureness
 from spatialllm_ros.runtime.frame_store import FrameStore
 from spatialllm_ros.runtime.scheduler import Scheduler
@@ -235,8 +240,8 @@ def _refused(error: SpatialLLMError) -> Future[Answer]:
 def combined(replies: Mapping[str, Reply]) -> Reply:
     """Return the reply to a question that each of some cameras has replied to.
 
-    It is the best answer, or, where there is none, the reason of the first camera and the words
-    of all.
+    It is the best answer, beside the names of the cameras that have none; or, where nobody has,
+    the reason of the first camera and the words of all.
     """
     cameras = tuple(
         CameraReply(
@@ -247,7 +252,8 @@ def combined(replies: Mapping[str, Reply]) -> Reply:
     )
     answered = [reply for reply in replies.values() if reply.status == StatusCode.OK]
     if answered:
-        return replace(max(answered, key=_rank), cameras=cameras)
+        best = max(answered, key=_rank)
+        return replace(best, message=unasked_words(cameras), cameras=cameras)
     first = next(iter(replies.values()))
     words = dict.fromkeys(reply.message for reply in replies.values())
     return replace(first, message='; '.join(words), cameras=cameras)

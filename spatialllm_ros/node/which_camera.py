@@ -43,11 +43,16 @@ def name_cameras(best: SpatialAnswer, replies: Sequence[CameraReply]) -> Spatial
     """
     seeing = [one.answer for one in replies if one.answer.yes]
     seeing.sort(key=lambda answer: -sureness(answer.confidence))
-    unasked = ', '.join(one.camera for one in replies if one.status != Status.OK)
-    nobody = f'{NO_CAMERA}; could not be asked: {unasked}' if unasked else NO_CAMERA
+    nobody = '; '.join(filter(None, [NO_CAMERA, unasked_words(replies)]))
     best.text = ', '.join(answer.camera for answer in seeing) or nobody
     best.kind = SpatialAnswer.TEXT
     return best
+
+
+def unasked_words(replies: Sequence[CameraReply]) -> str:
+    """Name the cameras that have no answer; empty where all have one."""
+    unasked = ', '.join(one.camera for one in replies if one.status != Status.OK)
+    return f'could not be asked: {unasked}' if unasked else ''
 
 
 def _match(query: Query) -> re.Match[str] | None:

@@ -45,6 +45,7 @@ def test_a_question_goes_to_one_camera_or_to_the_default_one(three_cameras, peer
 def test_every_camera_that_is_named_answers_and_the_one_that_sees_it_wins(three_cameras, peer):
     reply = peer.ask('is it bright?', camera='front, left', options=YES_NO)
     assert (reply.status, reply.answer.camera, reply.answer.yes) == (Status.OK, 'left', True)
+    assert reply.message == ''
     assert [(one.camera, one.answer.text) for one in reply.cameras] == [
         ('front', 'no'),
         ('left', 'yes'),
@@ -53,7 +54,7 @@ def test_every_camera_that_is_named_answers_and_the_one_that_sees_it_wins(three_
 
 def test_a_camera_without_an_image_does_not_silence_the_others(three_cameras, peer):
     reply = peer.ask('is it bright?', camera='all', options=YES_NO)
-    assert (reply.status, reply.message) == (Status.OK, '')
+    assert (reply.status, reply.message) == (Status.OK, 'could not be asked: rear')
     assert [(one.camera, one.status) for one in reply.cameras] == [
         ('front', Status.OK),
         ('left', Status.OK),
@@ -82,6 +83,7 @@ def test_which_camera_sees_it_is_answered_by_names(three_cameras, peer):
 def test_locating_says_which_camera_saw_it(three_cameras, peer):
     found = peer.call(Locate, '/spatialllm/locate', phrase='red car', camera='all')
     assert (found.status, list(found.cameras)) == (Status.OK, ['front', 'left'])
+    assert found.message == 'could not be asked: rear'
     assert len(found.poses) == len(found.confidences) == len(found.has_heading) == 2
 
 
@@ -96,6 +98,9 @@ def test_nothing_is_called_absent_where_a_camera_has_not_looked(three_cameras, p
     assert "'rear'" in unknown.message
     dark = peer.ask('which camera sees the bright wall?', camera='front, rear')
     assert dark.answer.text == 'no camera; could not be asked: rear'
+    assert dark.message == 'could not be asked: rear'
+    no = peer.ask('is it bright?', camera='front, rear', options=YES_NO)
+    assert (no.status, no.answer.text, no.message) == (Status.OK, 'no', 'could not be asked: rear')
 
 
 def test_words_that_are_no_place_are_not_taken_for_an_absence(three_cameras, peer):
@@ -128,6 +133,15 @@ def test_the_surest_of_those_that_see_it_is_the_answer():
     absent = reply('there is no red car', 0.9)
     assert combined({'a': absent, 'b': found}).answer.text == found.answer.text
     assert combined({'a': absent, 'b': reply('there is no car', 0.95)}).answer.confidence > 0.94
+
+
+def test_who_could_not_be_asked_is_named_beside_the_answer():
+    none = Reply(StatusCode.NO_FRAME, 'nothing')
+    two = reply('2', 0.9, kind=SpatialAnswer.NUMBER, number=2.0)
+    told = combined({'a': none, 'b': two, 'c': none})
+    assert (told.status, told.message) == (StatusCode.OK, 'could not be asked: a, c')
+    assert [one.message for one in told.cameras] == ['nothing', '', 'nothing']
+    assert combined({'b': two}).message == combined({'': two}).message == ''
 
 
 def test_without_any_answer_every_camera_s_reason_is_told():
