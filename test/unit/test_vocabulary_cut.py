@@ -129,7 +129,7 @@ def test_manifest_and_files_agree_on_the_cut(bundles):
     assert cut.adapted == {
         'vocabulary': {'words': 'words.txt', 'trained_tokens': whole.decoder.vocabulary}
     }
-    *special, wholes = vars(cut.tokens).values()
+    *special, wholes, _ = vars(cut.tokens).values()
     words = [tokenizer.id_to_token(number) for number in special]
     assert words == ['<pad>', '<unk>', '<s>', '</s>', '<answer>', 'there']
     assert {tokenizer.id_to_token(number) for number in wholes} >= {'yes', 'no', 'left', 'front'}
