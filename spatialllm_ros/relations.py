@@ -278,9 +278,7 @@ def _meeting(g: SceneGeometry, a: int, b: int, velocity: Array) -> Relation:
     moves = rate > 1e-6
     way_m = max(0.0, -float(apart_m @ velocity) / rate) if moves else 0.0
     miss_m = float(np.hypot(*(apart_m + way_m * velocity)))
-    across = np.array([-velocity[1], velocity[0]]) if moves else apart_m
-    across = across / max(float(np.hypot(*across)), 1e-9)
-    reach_m = max(0.1, sum(g.footprints[i].half_width_m(across) for i in (a, b)))
+    reach_m = _reach_m(g, a, b, np.array([-velocity[1], velocity[0]]) if moves else apart_m)
     numbers = {'log_miss': math.log((miss_m + 0.1) / reach_m), 'way_3m': min(way_m, HORIZON_M) / 3}
     level_m = abs(float(g.positions_m[a, 2] - g.positions_m[b, 2]))
     if level_m > float(g.half_heights_m[a] + g.half_heights_m[b]) or way_m > HORIZON_M:
@@ -288,6 +286,12 @@ def _meeting(g: SceneGeometry, a: int, b: int, velocity: Array) -> Relation:
     if way_m > 0 and miss_m < HIT_REACH * reach_m:
         return Relation('yes', numbers)
     return Relation('no' if miss_m > MISS_REACH * reach_m + MISS_GAP_M else AMBIGUOUS, numbers)
+
+
+def _reach_m(g: SceneGeometry, a: int, b: int, across: Array) -> float:
+    """Return how far two things reach from their centres along a direction (2,), together."""
+    direction = across / max(float(np.hypot(*across)), 1e-9)
+    return max(LEAST_M, sum(g.footprints[i].half_width_m(direction) for i in (a, b)))
 
 
 def camera_moves(g: SceneGeometry, a: int, b: int) -> Relation:
