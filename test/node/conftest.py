@@ -176,7 +176,7 @@ class Peer:
         self.node.create_subscription(DiagnosticArray, '/diagnostics', take, 10)
         return lambda: newest
 
-    def answers_within_a_second(self, stamps, question='ready?', **more):
+    def answers_within_a_second(self, stamps, question='is there a car?', **more):
         """Ask until an answer is about an image of those that are being filmed.
 
         The camera's own images are the clock: one that is starved of time slows down as well.

@@ -270,13 +270,13 @@ def tab(chromium, peer):
 def test_a_question_is_answered_on_the_page(answering, serve, tab, peer):
     tab.open(serve().address).until_active()
     with peer.filming():
-        expected = peer.ask_until(0, 'is it bright?', options=['yes', 'no']).answer
-        tab.ask('is it bright?', 'yes, no')
+        expected = peer.ask_until(0, 'is there a car?', options=['yes', 'no']).answer
+        tab.ask('is there a car?', 'yes, no')
         assert tab.answer() == expected.text
     assert f'confidence {expected.confidence:.0%}' in tab.text('about')
-    assert tab.text('asked') == 'is it bright?'
+    assert tab.text('asked') == 'is there a car?'
     row = tab.text('history tbody tr')
-    assert row.startswith(f'is it bright? / yes / no camera {expected.text}')
+    assert row.startswith(f'is there a car? / yes / no camera {expected.text}')
     assert tab.run("return document.querySelector('.plot canvas').width") > 0
 
 

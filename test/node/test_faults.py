@@ -63,7 +63,7 @@ GOOD = {
 def test_a_camera_that_changes_size_and_encoding(answering, peer, grey_image, accounts):
     for fields in (*GOOD.values(), GOOD['small']):
         with peer.filming(grey_image(**fields)) as stamps:
-            peer.answers_within_a_second(stamps, 'is it bright?', options=['yes', 'no'])
+            peer.answers_within_a_second(stamps, options=['yes', 'no'])
     _, (camera,) = accounts()
     assert camera['frames rejected'] == '0'
 
@@ -96,7 +96,7 @@ def test_a_camera_that_sends_garbage(answering, peer, grey_image, accounts, reje
             peer.until(lambda before=before: rejected() > before + 3)
             peer.ask_until(Status.NO_FRAME if not before else Status.STALE_FRAME, 'is it?')
         with peer.filming() as stamps:
-            peer.answers_within_a_second(stamps, 'is it bright?', options=['yes', 'no'])
+            peer.answers_within_a_second(stamps, options=['yes', 'no'])
     accounts()
 
 
