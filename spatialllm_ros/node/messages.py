@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from enum import IntEnum
 
-import cv2
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point, Pose, Quaternion
@@ -155,10 +154,18 @@ def pose_message(located: LocatedObject, up_optical: Vec3) -> Pose:
 
 
 def quaternion_message(rotation: Mat3) -> Quaternion:
-    """Return a rotation matrix, given by rows, as a unit quaternion."""
-    axis_angle = cv2.Rodrigues(np.asarray(rotation, float))[0].ravel()
-    angle_rad = float(np.linalg.norm(axis_angle))
-    # sin(a / 2) / a tends to 1 / 2, where the axis has no direction.
-    scale = math.sin(angle_rad / 2) / angle_rad if angle_rad > 1e-12 else 0.5
-    x, y, z = (float(value) * scale for value in axis_angle)
-    return Quaternion(x=x, y=y, z=z, w=math.cos(angle_rad / 2))
+    """Return a rotation matrix, given by rows, as a unit quaternion.
+
+    Source: Shepperd, Quaternion from Rotation Matrix, 1978.
+    """
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = rotation
+    # Four times the products of its parts: each row is a multiple of it.
+    products = np.array([
+        [1 + xx - yy - zz, xy + yx, xz + zx, zy - yz],
+        [xy + yx, 1 - xx + yy - zz, yz + zy, xz - zx],
+        [xz + zx, yz + zy, 1 - xx - yy + zz, yx - xy],
+        [zy - yz, xz - zx, yx - xy, 1 + xx + yy + zz],
+    ])  # fmt: skip
+    longest = products[products.diagonal().argmax()]
+    x, y, z, w = (float(part) for part in longest / np.linalg.norm(longest))
+    return Quaternion(x=x, y=y, z=z, w=w)

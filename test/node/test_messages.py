@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
@@ -64,6 +64,7 @@ def turned(q, vector):
     centre=st.tuples(st.floats(-3, 3), st.floats(-1, 1), st.floats(1, 9)),
     heading=st.floats(0, 2 * math.pi),
 )
+@example(centre=(2.7738343884133276, 0.0, 1.0), heading=0.346)  # almost half a turn
 def test_the_pose_turns_the_object_s_axes_upright_and_to_its_heading(centre, heading):
     up = np.array([0.0, -1.0, 0.0])
     pose = pose_message(LocatedObject(centre, (0, 0), heading), tuple(up))
