@@ -183,8 +183,8 @@ class Answer:
     """Words and their typed meaning, with the header of the image they speak of.
 
     Attributes:
-        confidence: probability of the answer; for a closed one, renormalised over its options.
-            NaN where a server does not tell.
+        confidence: probability of the answer; for a closed one, renormalised over its options
+            and that something is not there. NaN where a server does not tell.
         camera: of the image; None until the scheduler tells.
     """
 
