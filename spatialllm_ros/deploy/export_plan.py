@@ -7,6 +7,7 @@ the weights that the image's tokens depend on are counted.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from math import prod
 from typing import Any
 
@@ -29,6 +30,7 @@ from spatialllm_ros.geometry import CAMERA_FEATURES
 from spatialllm_ros.learning.plan import planned_config
 from spatialllm_ros.learning.recipe import Recipe
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
+from spatialllm_ros.model.token_weights import are_read
 from spatialllm_ros.runtime.bundle import DECODER, EMBEDDINGS, VISION
 
 PRECISIONS = ('float32', 'int8', 'int4', 'float16', 'float16-int8', 'float16-int4')
@@ -169,9 +171,7 @@ def _vision_values(model: Any) -> int:
     camera = torch.empty(1, cells, len(CAMERA_FEATURES), device='meta')
     weights = [weight for part in vision_parts(model) for weight in part.parameters()]
     tokens = model.encode_image(pixels, camera)
-    gradients = torch.autograd.grad(tokens, weights, torch.empty_like(tokens), allow_unused=True)
-    pairs = zip(weights, gradients, strict=True)
-    return sum(weight.numel() for weight, gradient in pairs if gradient is not None)
+    return sum(weight.numel() for weight in compress(weights, are_read(tokens, weights)))
 
 
 def _megabytes(sizes: dict[str, int], kind: str) -> str:

@@ -6,6 +6,9 @@ taken are loaded with a pretrained backbone, and never read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import compress
+
 import torch
 
 from spatialllm_ros.geometry import CAMERA_FEATURES
@@ -26,8 +29,10 @@ def token_weights(config: SpatialLLMConfig) -> frozenset[str]:
         tokens = model.vision_features(pixels, torch.empty(1, cells, len(CAMERA_FEATURES)))
         towers = model.vision_towers.named_parameters(prefix='vision_towers')
         learnable = {name: weight for name, weight in towers if weight.requires_grad}
-        gradients = torch.autograd.grad(
-            tokens, list(learnable.values()), torch.empty_like(tokens), allow_unused=True
-        )
-    pairs = zip(learnable, gradients, strict=True)
-    return frozenset(name for name, gradient in pairs if gradient is not None)
+        return frozenset(compress(learnable, are_read(tokens, list(learnable.values()))))
+
+
+def are_read(tokens: torch.Tensor, weights: Sequence[torch.Tensor]) -> list[bool]:
+    """Tell of each weight whether tokens that were computed of them depend on it."""
+    gradients = torch.autograd.grad(tokens, weights, torch.empty_like(tokens), allow_unused=True)
+    return [gradient is not None for gradient in gradients]

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from one_question import one_question
+from tiny_model import BACKBONE, tiny_model
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.encoder_stage import EncoderStage
@@ -18,20 +19,12 @@ TOKENIZER = build_tokenizer()
 
 
 def backbone(width: int = 12) -> dict:
-    return {'model_type': 'spatialllm_vision', 'widths': [8, 8, width], 'num_hidden_layers': 1,
-            'num_attention_heads': 2}  # fmt: skip
+    return {**BACKBONE, 'widths': [8, 8, width]}
 
 
 def model(fusion: str) -> SpatialLLMForConditionalGeneration:
-    torch.manual_seed(0)
-    config = SpatialLLMConfig(
-        vision_configs=[backbone(), backbone()], fusion=fusion,
-        text_config={'model_type': 'llama', 'vocab_size': TOKENIZER.get_vocab_size(),
-                     'hidden_size': 32, 'intermediate_size': 48, 'num_hidden_layers': 3,
-                     'num_attention_heads': 4, 'num_key_value_heads': 4, 'bos_token_id': 2,
-                     'eos_token_id': 3, 'pad_token_id': 0},
-    )  # fmt: skip
-    return SpatialLLMForConditionalGeneration(config)
+    parts = [backbone(), backbone()]
+    return tiny_model(TOKENIZER.get_vocab_size(), vision_configs=parts, fusion=fusion)
 
 
 @pytest.fixture(scope='module')

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from tiny_model import tiny_model
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.conversations import MixedSource, load_conversations
@@ -25,7 +26,6 @@ from spatialllm_ros.learning.question_stage import QuestionStage
 from spatialllm_ros.learning.recipe import load_recipe
 from spatialllm_ros.learning.scene_arrays import load_scene_arrays
 from spatialllm_ros.model.configuration import SpatialLLMConfig
-from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.questions import Balancer, generate
 from spatialllm_ros.questions.vocabulary import build_tokenizer
 from spatialllm_ros.runtime.bundle import ImageSpec
@@ -237,18 +237,9 @@ def test_weights_leave_room_for_our_views(own, mixed):
 
 
 def test_conversations_reach_the_answer_loss_alone(mixed, own):
-    torch.manual_seed(0)
-    config = SpatialLLMConfig(
-        vision_configs=[{'model_type': 'spatialllm_vision', 'widths': [8, 8, 12],
-                         'num_hidden_layers': 1, 'num_attention_heads': 2}],
-        text_config={'model_type': 'llama', 'vocab_size': TOKENIZER.get_vocab_size(),
-                     'hidden_size': 32, 'intermediate_size': 48, 'num_hidden_layers': 3,
-                     'num_attention_heads': 4, 'num_key_value_heads': 4, 'bos_token_id': 2,
-                     'eos_token_id': 3, 'pad_token_id': 0},
-    )  # fmt: skip
     recipe = load_recipe(RECIPE)
     stage = QuestionStage(
-        SpatialLLMForConditionalGeneration(config), recipe.stages['instruction']
+        tiny_model(TOKENIZER.get_vocab_size()), recipe.stages['instruction']
     ).eval()
     batch = mixed.draw(np.random.default_rng(5), GRID)
     alone = own.draw(own_stream(mixed), GRID, len(batch['shares']))

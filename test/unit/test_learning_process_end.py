@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
-pytest.importorskip('torch')
-ENDS = """
+from spatialllm_ros.learning import process_end
+
+ENDS = f"""
 import atexit, os, sys, torch
-from spatialllm_ros.learning.process_end import leave_the_others
+from {process_end.__name__} import leave_the_others
 if sys.argv[1] == 'with others':
     torch.distributed.init_process_group(
         'gloo', init_method='file://' + sys.argv[2], rank=0, world_size=1)

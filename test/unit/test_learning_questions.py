@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tiny_model import tiny_model
 
 from spatialllm_ros.learning import grounding
 from spatialllm_ros.learning.grounding import Mentions
@@ -17,8 +18,6 @@ from spatialllm_ros.learning.question_arrays import (
 )
 from spatialllm_ros.learning.question_stage import QuestionStage, mentions_of
 from spatialllm_ros.learning.recipe import StageConfig
-from spatialllm_ros.model.configuration import SpatialLLMConfig
-from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.questions.vocabulary import build_tokenizer
 from spatialllm_ros.schema import Mention, QuestionRecord
 
@@ -57,16 +56,7 @@ def stage_config(**own) -> StageConfig:
 
 @pytest.fixture(scope='module')
 def stage() -> QuestionStage:
-    torch.manual_seed(0)
-    config = SpatialLLMConfig(
-        vision_configs=[{'model_type': 'spatialllm_vision', 'widths': [8, 8, 12],
-                         'num_hidden_layers': 1, 'num_attention_heads': 2}],
-        text_config={'model_type': 'llama', 'vocab_size': TOKENIZER.get_vocab_size(),
-                     'hidden_size': 32, 'intermediate_size': 48, 'num_hidden_layers': 3,
-                     'num_attention_heads': 4, 'num_key_value_heads': 4, 'bos_token_id': 2,
-                     'eos_token_id': 3, 'pad_token_id': 0},
-    )  # fmt: skip
-    model = SpatialLLMForConditionalGeneration(config)
+    model = tiny_model(TOKENIZER.get_vocab_size())
     return QuestionStage(model, stage_config()).eval()
 
 

@@ -7,7 +7,6 @@ rather than an engine. It has no model folder: the words it asks in stand here.
 from __future__ import annotations
 
 import base64
-import logging
 import math
 import re
 import string
@@ -27,17 +26,14 @@ from spatialllm_ros.errors import (
     EngineError,
     QuestionError,
     ReplyError,
-    SpatialLLMError,
 )
 from spatialllm_ros.runtime.answering import Outcome, Request, Said, as_answer, parse_choice
 from spatialllm_ros.runtime.answers import check_metric, parse_answer, parse_length
 from spatialllm_ros.runtime.engines.remote_server import Completion, RemoteServer, Word
 from spatialllm_ros.runtime.lengths import read_length_m
 from spatialllm_ros.runtime.preprocess import check_pixels
-from spatialllm_ros.runtime.session_base import EncodedFrame, Session
+from spatialllm_ros.runtime.session_base import EncodedFrame, Session, told
 from spatialllm_ros.schema import Answer, Frame, Query, Timing
-
-_log = logging.getLogger(__name__)
 
 MAX_SIDE_PX = 1536
 JPEG_QUALITY = 92
@@ -185,11 +181,8 @@ def _outcome(future: Future[Answer], request: Request) -> Outcome:
         return error
     except EngineError:
         raise  # the others would fail as well
-    except SpatialLLMError as error:
-        return error
     except Exception as error:  # the other questions of the batch are not to suffer
-        _log.error('a question to the server failed unexpectedly', exc_info=error)
-        return EngineError(f'expected an answer, found a failure: {error!r}; see the log')
+        return told(error)
     if request.on_text:
         request.on_text(answer.text)
     return answer
