@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from spatialllm_ros.errors import SceneError
+from spatialllm_ros.runtime.exif import focal_35mm
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 LONGEST_PX = 1024
 """Larger images are worked on as a copy of this size, which bounds memory and cache."""
-EXIF_PART, ORIENTATION, FOCAL_35MM = 0x8769, 0x0112, 0xA405
-"""Tags of EXIF 2.32: where its own fields are, how the image is turned, the focal length."""
+ORIENTATION = 0x0112
+"""A tag of EXIF 2.32: how the image is turned."""
 
 Rgb = NDArray[np.uint8]
 
@@ -72,7 +73,7 @@ def prepared(path: Path, folder: Path, copies: Path) -> Photo:
         key = hashlib.file_digest(file, 'sha256').hexdigest()
     with Image.open(path) as image:
         exif = image.getexif()
-        focal_35mm = float(exif.get_ifd(EXIF_PART).get(FOCAL_35MM, 0)) or None
+        focal = focal_35mm(exif)
         is_ready = exif.get(ORIENTATION, 1) == 1 and max(image.size) <= LONGEST_PX
         ready = path if is_ready else _copy(image, copies / f'{key}.png')
         size_px = image.size
@@ -80,7 +81,7 @@ def prepared(path: Path, folder: Path, copies: Path) -> Photo:
         with Image.open(ready) as image:
             size_px = image.size
     name = path.relative_to(folder).as_posix()
-    return Photo(name, key, ready, *size_px, focal_35mm)
+    return Photo(name, key, ready, *size_px, focal)
 
 
 def _copy(image: Image.Image, target: Path) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -241,30 +240,21 @@ def _found(data: bytes) -> str:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """Return (width, height) as the frame header states them. Source: ITU-T T.81, B.2.2."""
-    for marker, start, _ in jpeg_segments(data):
-        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
-            height, width = struct.unpack_from('>HH', data, start + 1)
-            return width, height
-    raise UnfitImageError('file', 'expected a JPEG file with a frame header, found none')
+    """Walk the segments of a JPEG file to its frame header.
 
-
-def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield the marker of each segment of a JPEG file, and where its content begins and ends.
-
-    At least five bytes follow each beginning; a damaged file's end may lie beyond the data.
-
-    Source: ITU-T T.81, B.1.1.
+    Source: ITU-T T.81, B.1.1 and B.2.2.
     """
     position = 2
     while position + 9 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
         if marker == 0xFF:  # a fill byte
             position += 1
-            continue
-        end = position + 2 + int.from_bytes(data[position + 2 : position + 4], 'big')
-        yield marker, position + 4, end
-        position = end
+        elif 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
+            height, width = struct.unpack_from('>HH', data, position + 5)
+            return width, height
+        else:
+            position += 2 + int.from_bytes(data[position + 2 : position + 4], 'big')
+    raise UnfitImageError('file', 'expected a JPEG file with a frame header, found none')
 
 
 GREY = (

@@ -18,7 +18,7 @@ from mcap_ros2.decoder import DecoderFactory
 from spatialllm_ros.errors import ImageError, RecordingError
 from spatialllm_ros.geometry import guessed_camera, horizontal_fov_rad
 from spatialllm_ros.runtime.camera_info import read_camera
-from spatialllm_ros.runtime.exif import focal_35mm
+from spatialllm_ros.runtime.exif import focal_35mm_of
 from spatialllm_ros.runtime.frame_store import NANOSECONDS
 from spatialllm_ros.runtime.image_conversion import (
     MAX_SIDE_PX,
@@ -72,7 +72,7 @@ def read_photo(path: Path, fov_rad: float | None = None) -> Frame:
     except ImageError as error:
         raise ImageError(f'{path}: {error}') from error
     height_px, width_px = rgb.shape[:2]
-    if fov_rad is None and (focal := focal_35mm(data)) is not None:
+    if fov_rad is None and (focal := focal_35mm_of(data)) is not None:
         fov_rad = horizontal_fov_rad(focal, width_px, height_px)
     camera = _pinhole(rgb, fov_rad)
     return Frame(rgb, camera, modified_ns, '', str(path), PHOTO_TO_CALIBRATE)

@@ -50,6 +50,7 @@ LAYERS = {
     'questions/*.py': TRUTH,
     'runtime/engines/tensorrt*.py': RUNTIME | {'tensorrt'},
     'runtime/engines/torch*.py': RUNTIME | {'deploy', 'torch'},  # deploy opens the weights
+    'runtime/exif.py': RUNTIME | {'PIL'},
     'runtime/cli.py': RUNTIME | {'deploy', 'evaluation'},  # imported when they are asked for
     'runtime/**/*.py': RUNTIME,
     'node/watch_file.py': NODE | {'yaml'},

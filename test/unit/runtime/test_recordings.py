@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap_ros2.writer import Writer
+from PIL import Image
 
 from spatialllm_ros.errors import ImageError, InputError, RecordingError
 from spatialllm_ros.runtime.recordings import is_bag, read_bag, read_photo
@@ -340,13 +341,12 @@ def test_exif_tells_the_lens_of_a_photograph(tmp_path, order, orientation):
 
 
 def test_exif_of_another_writer(tmp_path):
-    image = pytest.importorskip('PIL.Image', reason='Pillow is not installed')
-    tags = image.Exif()
+    tags = Image.Exif()
     tags[0x010F] = 'a maker with a long name'
     tags.get_ifd(0x8769)[0x920A] = 4.2  # the focal length itself, which tells nothing
     tags.get_ifd(0x8769)[0xA405] = 50
     path = tmp_path / 'camera.jpg'
-    image.new('RGB', (36, 24)).save(path, exif=tags)
+    Image.new('RGB', (36, 24)).save(path, exif=tags)
     assert read_photo(path).camera.fx_px == pytest.approx(50)
 
 
