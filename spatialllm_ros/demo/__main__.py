@@ -32,6 +32,8 @@ EXAMPLE = 'how many cars are in view?'
 def main() -> int:
     """Parse the command line, run the demo and return its exit status."""
     args = parser().parse_args()
+    if args.topic and is_image_topic(args.camera):
+        parser().error(f'expected --topic with a bag, found it beside the topic {args.camera}')
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # through the with blocks
     try:
         with tempfile.TemporaryDirectory(prefix='spatialllm-demo-') as logs:

@@ -14,7 +14,7 @@ from statistics import median
 
 from spatialllm_ros.errors import AnswerParseError
 from spatialllm_ros.evaluation.confidence_interval import Interval, wilson
-from spatialllm_ros.questions.question_types import QUESTION_TYPES, Metric
+from spatialllm_ros.questions.question_types import QUESTION_TYPES, YES_NO, Metric
 from spatialllm_ros.runtime.answers import DEGREES, METRES, ParsedAnswer, parse_answer
 from spatialllm_ros.schema import Answer, AnswerKind, QuestionRecord
 
@@ -180,8 +180,9 @@ def type_scores(judged: Iterable[Judged], blind: Iterable[Judged]) -> dict[str, 
 def majority(records: list[QuestionRecord], height_share: float = WORLD_HEIGHT_SHARE) -> float:
     """Return what always giving the same answer scores, the best of those that are ever right.
 
-    Where options name objects, the answer is the position of the option; of lengths, angles and
-    places it is right within their tolerance, and of absent objects whatever it names.
+    Where options name objects, the answer is the position of the option; questions of yes and no
+    have an answer of their own beside those of left and right, say. Of lengths, angles and places
+    it is right within their tolerance, and of absent objects whatever it names.
 
     Args:
         records: of one ``scored_type``.
@@ -190,12 +191,11 @@ def majority(records: list[QuestionRecord], height_share: float = WORLD_HEIGHT_S
     if is_about_absent(records[0]):
         return 1.0
     by_metric = _JUDGES.get(QUESTION_TYPES[records[0].type].metric)
-    labels = Counter(_label(record) for record in records)
     if by_metric is None:
-        return labels.most_common(1)[0][1] / len(records)
+        return sum(max(labels.values()) for labels in _labels(records)) / len(records)
     return max(
         sum(by_metric(text, record.answer, height_share)[0] for record in records)
-        for text in labels
+        for text in {record.answer for record in records}
     ) / len(records)
 
 
@@ -209,10 +209,15 @@ def median_error(judged: Iterable[Judged], name: str) -> float:
     return median(errors) if errors else math.nan
 
 
-def _label(record: QuestionRecord) -> str:
-    if record.type in OBJECT_OPTIONS and record.answer in record.options:
-        return str(record.options.index(record.answer))
-    return record.answer
+def _labels(records: Iterable[QuestionRecord]) -> Iterable[Counter[str]]:
+    """Return how often each answer is right, for each set of answers that may be given."""
+    counts: dict[frozenset[str], Counter[str]] = defaultdict(Counter)
+    for record in records:
+        possible, answer = frozenset(record.options), record.answer
+        if record.type in OBJECT_OPTIONS and possible != frozenset(YES_NO):
+            possible, answer = frozenset(), str(record.options.index(record.answer))
+        counts[possible][answer] += 1
+    return counts.values()
 
 
 def _by_type(judged: Iterable[Judged]) -> dict[str, list[Judged]]:

@@ -15,7 +15,7 @@ from spatialllm_ros.learning.gates import read_bound, score_names
 from spatialllm_ros.learning.loop import LoopConfig
 from spatialllm_ros.learning.lora import Lora
 from spatialllm_ros.learning.model_checks import model_problems
-from spatialllm_ros.learning.recipe_checks import unknown_keys, unlike_fields
+from spatialllm_ros.learning.recipe_checks import below_one, unknown_keys, unlike_fields
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.questions import QUESTION_TYPES
 
@@ -181,6 +181,7 @@ def _problems(plain: Any) -> Iterator[str]:
 
 def _data_problems(data: dict[str, Any]) -> Iterator[str]:
     yield from unlike_fields(data, fields(DataConfig), 'data')
+    yield from below_one(data, ('train_scenes', 'validation_scenes', 'questions_per_view'), 'data')
     mixed = data.get('mixed')
     for number, source in enumerate(mixed if isinstance(mixed, list) else ()):
         yield from unlike_fields(source, fields(MixedSource), f'data.mixed[{number}]')
@@ -195,6 +196,7 @@ def _stages_problems(stages: dict[str, Any]) -> Iterator[str]:
         where = f'stages.{name}'
         yield from unlike_fields(stage, (*fields(LoopConfig), *own), where)
         if isinstance(stage, dict):
+            yield from below_one(stage, ('questions_per_image',), where)
             yield from _word_problems(stage, where)
             yield from _gate_problems(name, stage)
             if isinstance(stage.get('lora'), dict):

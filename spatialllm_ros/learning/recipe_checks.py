@@ -41,6 +41,14 @@ def unlike_fields(found: Any, wanted: Iterable[Field[Any]], where: str) -> Itera
             yield f'expected {kind} at {name} under {where!r}, found {value!r}'
 
 
+def below_one(found: dict[str, Any], names: Iterable[str], where: str) -> Iterator[str]:
+    """Yield numbers of things of which there have to be some."""
+    for name in names:
+        value = found.get(name, 1)
+        if isinstance(value, int) and value < 1:
+            yield f'expected at least 1 at {name} under {where!r}, found {value}'
+
+
 def unknown_keys(found: Collection[Any], known: Collection[str], where: str) -> Iterator[str]:
     """Yield the keys that there are not."""
     for key in sorted(set(found) - set(known), key=str):

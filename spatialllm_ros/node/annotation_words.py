@@ -10,7 +10,8 @@ from spatialllm_ros.runtime.answers import percent
 from spatialllm_ros.schema import Answer, AnswerKind, Query
 
 _LOCATING = re.compile(
-    r'(?:where|locate|find)\b.*?\bthe (?!camera\b)(?P<phrase>(?:\W*+\w)+?)(?: is)?\W*+',
+    r'(?:(?:can|could) you )?(?:where|locate|find|point|show me|tell me where)\b'
+    r'.*?(?<!on )\bthe (?!camera\b|image\b)(?P<phrase>(?:\W*+\w)+?)(?: is)?(?: in the image)?\W*+',
     re.IGNORECASE,
 )
 """A phrase ends in a letter, or each mark of a long row would be tried as its end."""

@@ -14,11 +14,13 @@ from spatialllm_ros.node.locating import LOCATE_QUESTION
 from spatialllm_ros.runtime.answers import METRES
 from spatialllm_ros.schema import Answer, Query
 
-_FROM_HERE = r'(?:\W? away)?(?:\W? from (?:the camera|here|me|you))?'
-_MARK = r'(?:(?! from the | to the | and the | above the floor)\W)'
+_FROM_HERE = r'(?:\W? away)?(?:\W? (?:from|to|and) (?:the camera|here|me|you))?(?:\W? away)?'
+_MARK = r'(?:(?! from the | to the | and the | is the | above the floor)\W)'
 DISTANCE = re.compile(
-    rf'(?:how far|how many met(?:re|er)s|what is the distance){_FROM_HERE}(?: is)?(?: it)?'
-    rf'(?: to| of)? the (?P<phrase>(?:{_MARK}*+\w)+?){_FROM_HERE}\W*+',
+    r'(?:(?:(?:can|could) you )?tell me )?(?:how (?:far|close|near)|how many met(?:re|er)s|'
+    r"(?:(?:what(?: is|'s) |at what |the )(?:the )?distance)|(?P<owned>what(?: is|'s)))"
+    rf'{_FROM_HERE}(?: is)?(?: it)?(?: to| of| between)? the (?P<phrase>(?:{_MARK}*+\w)+?)'
+    rf"(?(owned)'s distance)(?: is)?{_FROM_HERE}\W*+",
     re.IGNORECASE,
 )
 """Questions for the distance of one object from the camera."""

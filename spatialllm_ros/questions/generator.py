@@ -17,6 +17,7 @@ from spatialllm_ros.questions.referring import (
     draw_phrase,
     phrases_for,
 )
+from spatialllm_ros.questions.wordings import Phrasings
 from spatialllm_ros.scenes.catalogue import CATEGORIES
 from spatialllm_ros.schema import Mention, QuestionRecord, Scene
 
@@ -26,6 +27,8 @@ MANY = -2
 ABSENT_SHARE = 0.04
 """Share of questions in which one object is replaced by one that is not there."""
 TRIES_PER_QUESTION = 3
+UNMARKED_SHARE = 0.1
+"""Share of training questions without commas and question marks: people leave them out."""
 ROLES = 'abc'
 IRREGULAR_PLURALS = {'person': 'people'}
 COUNTED = ('0', '1', '2')
@@ -198,16 +201,31 @@ class _SceneQuestions:
         numbers: Mapping[str, float],
     ) -> QuestionRecord:  # fmt: skip
         own = PHRASINGS[kind.name]
-        wordings = own.train if self.split == 'train' else own.evaluation
-        wording = wordings[int(self.rng.integers(len(wordings)))]
-        text, mentions = fill(wording, named)
+        wording = self._draw_wording(kind, own, label)
+        text, mentions = fill(self._as_typed(wording), named)
         options, answer = kind.options, label
-        if kind.names_objects:
+        if wording in own.affirmed:
+            options, answer = YES_NO, YES_NO[own.affirmed[wording] != label]
+        elif kind.names_objects:
             options = (named['a'][0], named['b'][0])
             answer = options[(label == 'b') != own.is_reversed(wording)]
         return QuestionRecord(
             self.scene.scene.scene_id, kind.name, text, options, answer, dict(numbers), mentions
         )
+
+    def _draw_wording(self, kind: QuestionType, own: Phrasings, label: str) -> str:
+        """Return a wording; where it is one of yes and no, both are as frequent."""
+        wordings = own.train if self.split == 'train' else own.evaluation
+        others = max(len(kind.options), 2) - 1
+        weights = np.array(
+            [1.0 if own.affirmed.get(each, label) == label else 1 / others for each in wordings]
+        )
+        return wordings[int(self.rng.choice(len(wordings), p=weights / weights.sum()))]
+
+    def _as_typed(self, wording: str) -> str:
+        """Return a wording without its marks now and then, in training."""
+        is_unmarked = self.split == 'train' and self.rng.random() < UNMARKED_SHARE
+        return re.sub('[?.,:]', '', wording) if is_unmarked else wording
 
 
 def swapped(candidate: Candidate) -> Candidate:

@@ -1,4 +1,4 @@
-"""How multi-step questions and those about the flat image are worded."""
+"""How multi-step questions are worded."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ STEP_PHRASINGS: dict[str, Phrasings] = {
             'would the {a} collide with the {b} if both go straight?',
             'the {a} and the {b} both move straight ahead: do they collide?',
             'would the {a} and the {b} hit each other if both keep going straight?',
+            'will the {a} and the {b} collide if both keep going straight?',
+            'will the {a} collide with the {b} if both go straight ahead?',
+            'will the {a} and the {b} crash if both go straight ahead?',
+            'would the {a} and the {b} crash into each other if both go straight?',
+            'if the {a} and the {b} both drive straight ahead, do they collide?',
         ),
         (
             'if the {a} and the {b} keep going straight ahead, do they collide?',
             'would the {a} and the {b} collide if both move straight ahead?',
+            'will the {a} and the {b} hit each other if both go straight ahead?',
         ),
     ),
     'reasoning_in_the_way': Phrasings(
@@ -28,10 +34,20 @@ STEP_PHRASINGS: dict[str, Phrasings] = {
             'if the {a} keeps going straight, does it hit the {b}?',
             'does the {a} hit the {b} if it moves straight ahead?',
             'the {a} moves straight ahead: is the {b} in its way?',
+            'is the {b} in the way of the {a}?',
+            'does the {b} stand in the way of the {a}?',
+            "is the {b} in the {a}'s way?",
+            "is the {b} in the {a}'s path?",
+            'is the {b} in the path of the {a}?',
+            'if the {a} drives straight ahead, does it hit the {b}?',
+            'will the {a} hit the {b} if it goes straight ahead?',
+            'does the {a} run into the {b} if it goes straight ahead?',
         ),
         (
             'if the {a} moves straight ahead, does it hit the {b}?',
             'is the {b} in the way of the {a} if it keeps going straight?',
+            "does the {b} stand in the {a}'s way?",
+            'will the {a} run into the {b} if it keeps going straight?',
         ),
     ),
     'reasoning_camera_moves': Phrasings(
@@ -42,11 +58,31 @@ STEP_PHRASINGS: dict[str, Phrasings] = {
             'when you have moved to the {a}, is the {b} on your right or left?',
             'you go straight to the {a}: is the {b} then to your left or right?',
             'after the camera moves to the {a}, is the {b} on its left or right?',
+            'if i go to the {a}, is the {b} on my left or right?',
+            'if i walk to the {a}, is the {b} then on my left or right?',
+            'if i move to the {a}, is the {b} to my left or right?',
+            'if you walk to the {a}, is the {b} on your left or right?',
+            'if you drive to the {a}, is the {b} then on your left or right?',
+            'if you go to the {a}, is the {b} on your left?',
+            'if you go to the {a}, is the {b} on your right?',
+            'if i go to the {a}, is the {b} on my left?',
+            'if i go to the {a}, is the {b} on my right?',
         ),
         (
             'if you go straight to the {a}, is the {b} then on your left or right?',
             'after you move to the {a}, is the {b} to your left or right?',
+            'if i move to the {a}, is the {b} then on my left or right?',
+            'if you move to the {a}, is the {b} then on your left?',
+            'if you move to the {a}, is the {b} then on your right?',
         ),
+        affirmed={
+            'if you go to the {a}, is the {b} on your left?': 'left',
+            'if you go to the {a}, is the {b} on your right?': 'right',
+            'if i go to the {a}, is the {b} on my left?': 'left',
+            'if i go to the {a}, is the {b} on my right?': 'right',
+            'if you move to the {a}, is the {b} then on your left?': 'left',
+            'if you move to the {a}, is the {b} then on your right?': 'right',
+        },
     ),
     'reasoning_object_moves': Phrasings(
         (
@@ -56,11 +92,27 @@ STEP_PHRASINGS: dict[str, Phrasings] = {
             'the {a} moves straight to the {b}: is the {c} then to its left or right?',
             'if the {a} goes straight to the {b}, is the {c} then on its right or left?',
             'after the {a} moves to the {b}, is the {c} to its left or right?',
+            'if the {a} drives to the {b}, is the {c} on its left or right?',
+            'if the {a} walks to the {b}, is the {c} then on its left or right?',
+            'if the {a} goes to the {b}, is the {c} on its left?',
+            'if the {a} goes to the {b}, is the {c} on its right?',
+            'if the {a} moves to the {b}, is the {c} then on its left?',
+            'if the {a} moves to the {b}, is the {c} then on its right?',
         ),
         (
             'if the {a} moves straight to the {b}, is the {c} on its left or right?',
             'after the {a} goes to the {b}, is the {c} then on its left or right?',
+            'if the {a} goes to the {b}, is the {c} then on its left?',
+            'if the {a} goes to the {b}, is the {c} then on its right?',
         ),
+        affirmed={
+            'if the {a} goes to the {b}, is the {c} on its left?': 'left',
+            'if the {a} goes to the {b}, is the {c} on its right?': 'right',
+            'if the {a} moves to the {b}, is the {c} then on its left?': 'left',
+            'if the {a} moves to the {b}, is the {c} then on its right?': 'right',
+            'if the {a} goes to the {b}, is the {c} then on its left?': 'left',
+            'if the {a} goes to the {b}, is the {c} then on its right?': 'right',
+        },
     ),
     'reasoning_object_turns': Phrasings(
         (
@@ -70,33 +122,25 @@ STEP_PHRASINGS: dict[str, Phrasings] = {
             'the {a} turns to the {b}: is the {c} then on its right or left?',
             'after the {a} turns to face the {b}, is the {c} to its left or right?',
             'standing at the {a} and facing the {b}, is the {c} on the left or right?',
+            'if the {a} faces the {b}, is the {c} on its left or right?',
+            'if the {a} turns to face the {b}, is the {c} on its left?',
+            'if the {a} turns to face the {b}, is the {c} on its right?',
+            'if the {a} turns towards the {b}, is the {c} then on its left?',
+            'if the {a} turns towards the {b}, is the {c} then on its right?',
         ),
         (
             'if the {a} turns to the {b}, is the {c} to its left or right?',
             'after the {a} turns towards the {b}, is the {c} on its left or right?',
+            'if the {a} turns to the {b}, is the {c} on its left?',
+            'if the {a} turns to the {b}, is the {c} on its right?',
         ),
-    ),
-    'control_colour': Phrasings(
-        (
-            'what colour is the {a}?',
-            'which colour is the {a}?',
-            'what is the colour of the {a}?',
-            'of what colour is the {a}?',
-            'which colour does the {a} have?',
-        ),
-        ('which is the colour of the {a}?', 'what colour does the {a} have?'),
-    ),
-    'control_image_side': Phrasings(
-        (
-            'in the image, is the {a} to the left or right of the {b}?',
-            'is the {a} left or right of the {b} in the image?',
-            'in the image, is the {a} on the left or right of the {b}?',
-            'is the {a} to the right or left of the {b} in the image?',
-            'in the image, is the {a} right or left of the {b}?',
-        ),
-        (
-            'is the {a} to the left or right of the {b} in the image?',
-            'in the image, is the {a} left or right of the {b}?',
-        ),
+        affirmed={
+            'if the {a} turns to face the {b}, is the {c} on its left?': 'left',
+            'if the {a} turns to face the {b}, is the {c} on its right?': 'right',
+            'if the {a} turns towards the {b}, is the {c} then on its left?': 'left',
+            'if the {a} turns towards the {b}, is the {c} then on its right?': 'right',
+            'if the {a} turns to the {b}, is the {c} on its left?': 'left',
+            'if the {a} turns to the {b}, is the {c} on its right?': 'right',
+        },
     ),
 }

@@ -1,7 +1,8 @@
 """The nano model's tokenizer, made from the tables of words: no training, no download.
 
-Every word of the wordings, every category, colour and number of an answer is one token; any other
-word falls apart into characters, so nothing a person writes is lost.
+Every word of the wordings, every category, colour and number of an answer is one token. Some words
+are read as one of these (``spellings.py``); any other falls apart into characters, so nothing a
+person writes is lost.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from spatialllm_ros.questions.generator import plural
 from spatialllm_ros.questions.phrasings import PHRASINGS
 from spatialllm_ros.questions.question_types import QUESTION_TYPES
 from spatialllm_ros.questions.referring import SUPPORT_WORDS
+from spatialllm_ros.questions.spellings import READ_AS
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
 
 SPECIAL_TOKENS = ('<pad>', '<unk>', '<s>', '</s>', '<answer>', '<image>')
@@ -71,6 +73,17 @@ def numbers() -> list[str]:
     return [f'{n / 10:.1f}' for n in range(TENTHS)] + [str(n) for n in range(WHOLE)]
 
 
+def other_words() -> list[tuple[str, str]]:
+    """Return what people write and what it is read as, in the order in which it is replaced."""
+    return [(other, own) for own, others in READ_AS.items() for other in others]
+
+
+def replacement(other: str, own: str) -> normalizers.Replace:
+    """Return the step that reads a whole word, or a mark anywhere, as another."""
+    pattern = re.sub(r'^(?=\w)|(?<=\w)$', r'\\b', re.escape(other))
+    return normalizers.Replace(Regex(pattern), own)
+
+
 def build_tokenizer() -> Tokenizer:
     """Return the tokenizer; equal tables make equal ids."""
     characters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
@@ -78,7 +91,9 @@ def build_tokenizer() -> Tokenizer:
     tokens += [CONTINUED + character for character in characters]
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token='<unk>'))
-    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Lowercase(), *(replacement(*pair) for pair in other_words())]
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(PIECES), 'isolated'), pre_tokenizers.WhitespaceSplit()]
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -12,11 +13,14 @@ class Phrasings:
     Attributes:
         train: wordings for training, ``evaluation``: those kept for evaluation.
         reversed_words: a wording that holds one of these asks for the opposite.
+        affirmed: wordings of both kinds that ask whether something holds, answered by yes or no,
+            with the type's answer for which it does.
     """
 
     train: tuple[str, ...]
     evaluation: tuple[str, ...]
     reversed_words: tuple[str, ...] = ()
+    affirmed: Mapping[str, str] = field(default_factory=dict)
 
     def is_reversed(self, wording: str) -> bool:
         """Whether a wording asks for the opposite of the relation."""

@@ -28,6 +28,7 @@ from spatialllm_ros.node.annotation_drawing import (
 )
 from spatialllm_ros.node.annotation_topics import Pictures
 from spatialllm_ros.node.annotation_words import Answered, answer_words, object_phrase
+from spatialllm_ros.questions.phrasings import PHRASINGS
 from spatialllm_ros.schema import Answer, AnswerKind, Frame, LocatedObject, Query
 
 WHERE = Query('where is the red car?')
@@ -51,10 +52,20 @@ def located(centre=(0.5, -0.3, 4.0), heading_rad=None):
     ('locate where the crate on the shelf is.', 'crate on the shelf'),
     ('where can the camera see the mug?', 'mug'),
     ('Find the dog.', 'dog'),
+    ('can you find a car on the floor?', 'can you find a car on the floor?'),
+    ('what is the mug next to?', 'what is the mug next to?'),
     ('how many cars are in view?', 'how many cars are in view?'),
 ])  # fmt: skip
 def test_a_locating_question_names_its_object(question, phrase):
     assert object_phrase(question) == phrase
+
+
+@pytest.mark.parametrize('name', PHRASINGS)
+def test_wordings_of_every_type_are_told_apart_from_locating_ones(name):
+    phrases = {'a': 'red crate on the shelf', 'b': 'mug', 'c': 'large car'}
+    for wording in (*PHRASINGS[name].train, *PHRASINGS[name].evaluation):
+        question = wording.format_map(phrases)
+        assert object_phrase(question) == (phrases['a'] if name == 'locate' else question)
 
 
 def test_confidence_is_told_by_what_it_means():

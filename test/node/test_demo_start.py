@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
 
-from spatialllm_ros.demo.__main__ import is_image_topic
+from spatialllm_ros.demo.__main__ import is_image_topic, main
 from spatialllm_ros.demo.processes import DASHBOARD_PORT
 
 ROOT = Path(__file__).parents[2]
@@ -113,3 +113,10 @@ def domains_of_processes():
 )
 def test_a_topic_is_told_from_what_the_demo_can_open(camera, expected):
     assert is_image_topic(camera) == expected
+
+
+def test_a_topic_within_a_topic_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr('sys.argv', ['demo', '--camera', '/front/image_raw', '--topic', '/rear'])
+    with pytest.raises(SystemExit):
+        main()
+    assert 'expected --topic with a bag' in capsys.readouterr().err

@@ -35,14 +35,19 @@ def test_the_object_of_a_distance_is_looked_up(question):
 
 @pytest.mark.parametrize(('question', 'phrase'), [
     ('how far is the mug, from here?', 'mug'),
+    ("what's the mug's distance", 'mug'),
     ('how far is the no. 5 crate (the big one) from me?!', 'no. 5 crate (the big one'),
 ])  # fmt: skip
 def test_marks_are_no_part_of_a_name_s_end(question, phrase):
     assert CHECKS.lookup(Query(question), 'front').question == f'where is the {phrase}?'
 
 
-@pytest.mark.parametrize('marks', ['.', ' ', '. ', ' from the', 'a.'])
+@pytest.mark.parametrize(
+    'marks', ['.', ' ', '. ', ' from the', 'a.', ' is', ' away', "'s distance"]
+)
 def test_time_grows_with_a_question_s_length_and_no_faster(marks):
+    for start in ('what is the', 'can you tell me how far the'):
+        CHECKS.lookup(Query(f'{start} {marks * LONG}x'), 'front')
     question = f'how far is the {marks * LONG}x'
     assert object_phrase(f'where is the {marks * LONG}x?').endswith('x')
     assert CHECKS.lookup(Query(question, options=('a', 'b')), 'front') is None

@@ -123,7 +123,9 @@ def test_a_grown_model_is_a_start_for_a_larger_recipe(run, tmp_path):
                '--hidden-size', 36, '--intermediate-size', 48, '--layers', 4,
                '--heads', 6)  # fmt: skip
     with pytest.raises(SystemExit, match=r'a new folder .*grown; name another --out'):
-        run_script('training/grow_model.py', run / 'model', '--out', tmp_path / 'grown')
+        run_script('training/grow_model.py', run / 'model', '--words', '--out', tmp_path / 'grown')
+    with pytest.raises(SystemExit, match='2'):  # nothing to change, which argparse says
+        run_script('training/grow_model.py', run / 'model', '--out', tmp_path / 'same')
     recipe = fine_tuning(run, model=larger, start=str(tmp_path / 'grown'))
     run_script('training/train.py', recipe, '--out', tmp_path)
     start, end = (load_file(tmp_path / name / 'model.safetensors') for name in ('grown', 'model'))

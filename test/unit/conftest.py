@@ -57,7 +57,8 @@ def read_back() -> Callable[[QuestionRecord], tuple[str, dict[str, Mention]]]:
         for mention in reversed(record.mentions):
             blank = f'{blank[: mention.start]}{{}}{blank[mention.end :]}'
         for wording in (*PHRASINGS[record.type].train, *PHRASINGS[record.type].evaluation):
-            if re.sub(r'{.}', '{}', wording) == blank.replace(' an {', ' a {'):
+            told = re.sub(r'{.}', '{}', wording)
+            if blank.replace(' an {', ' a {') in (told, re.sub('[?.,:]', '', told)):
                 roles = re.findall(r'{(.)}', wording)
                 return wording, dict(zip(roles, record.mentions, strict=True))
         raise AssertionError(f'no wording of {record.type} reads {blank!r}')

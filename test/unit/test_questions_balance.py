@@ -1,6 +1,7 @@
 """Answers must not follow from a question's words: exact balance, and blind look-up tables."""
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from spatialllm_ros.questions.phrasings import PHRASINGS
 
 CLOSED = [name for name, kind in QUESTION_TYPES.items() if kind.is_closed]
 FIXED = [name for name in CLOSED if QUESTION_TYPES[name].options]
+AFFIRMED = [f'{name}: yes or no' for name in CLOSED if PHRASINGS[name].affirmed]
+"""The same in wordings that ask whether one answer holds."""
 WORLDS, PER_WORLD = 1500, 16
 HELD_OUT = 900_000_000
 
@@ -28,6 +31,12 @@ def ask(scene_of, first_seed, split):
 def read_words(read_back):
     """Return a function from a question to the words a blind model sees, and the answer."""
 
+    def label_of(record, wording):
+        names_objects = QUESTION_TYPES[record.type].names_objects
+        if names_objects and wording not in PHRASINGS[record.type].affirmed:
+            return 'ab'[record.options.index(record.answer)]
+        return record.answer
+
     def read(scene, record):
         wording, roles = read_back(record)
         categories, lengths = [], []
@@ -36,10 +45,7 @@ def read_words(read_back):
             index = mention.object_index
             categories.append(words[-1] if index < 0 else scene.objects[index].category)
             lengths.append(len(words))
-        label = record.answer
-        if QUESTION_TYPES[record.type].names_objects:
-            label = 'ab'[record.options.index(record.answer)]
-        return tuple(categories), tuple(lengths), wording, label
+        return tuple(categories), tuple(lengths), wording, label_of(record, wording)
 
     return read
 
@@ -48,7 +54,10 @@ def by_type(pairs, read_words):
     found = defaultdict(list)
     for scene, record in pairs:
         if record.type in CLOSED:
-            found[record.type].append(read_words(scene, record))
+            *words, wording, label = read_words(scene, record)
+            is_affirmed = wording in PHRASINGS[record.type].affirmed
+            name = f'{record.type}: yes or no' if is_affirmed else record.type
+            found[name].append((*words, wording, label))
     return found
 
 
@@ -73,7 +82,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize('words', WORDS)
-@pytest.mark.parametrize('name', CLOSED)
+@pytest.mark.parametrize('name', [*CLOSED, *AFFIRMED])
 def test_a_look_up_table_of_words_scores_at_chance(asked, name, words):
     table = defaultdict(Counter)
     for *seen, label in asked['train'][name]:
@@ -89,19 +98,25 @@ def test_a_look_up_table_of_words_scores_at_chance(asked, name, words):
     assert right / len(test) < majority + 0.02 + 2.5 * noise
 
 
-@pytest.mark.parametrize('name', CLOSED)
+@pytest.mark.parametrize('name', [*CLOSED, *AFFIRMED])
 def test_the_commonest_answer_has_its_fair_share(asked, name):
     labels = Counter(item[-1] for split in asked.values() for item in split[name])
-    options = len(QUESTION_TYPES[name].options) or 2
+    count, options = sum(labels.values()), 2
+    if name in CLOSED:
+        options = len(QUESTION_TYPES[name].options) or 2
     assert len(labels) == options
-    assert sum(labels.values()) > 300
-    assert max(labels.values()) / sum(labels.values()) < 1 / options + 0.03
+    assert count > (200 if name in CLOSED else 40)
+    noise = np.sqrt(options - 1) / options / np.sqrt(count)
+    assert max(labels.values()) / count < 1 / options + max(0.03, 3 * noise)
 
 
 @pytest.fixture(scope='module')
 def exact(sampled_scene, read_words):
-    """Return questions none of which lost its answer to an absent object."""
+    """Return questions each of which says its answer: by no absent object, nor by yes or no."""
     with pytest.MonkeyPatch.context() as patch:
+        for name, own in PHRASINGS.items():
+            open_ones = tuple(each for each in own.train if each not in own.affirmed)
+            patch.setitem(generator.PHRASINGS, name, replace(own, train=open_ones))
         patch.setattr(generator, 'ABSENT_SHARE', 0.0)
         return by_type(ask(sampled_scene, 0, 'train'), read_words)
 

@@ -4,6 +4,7 @@ Truth is read again from the text: the wording gives the roles, plain geometry t
 """
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from spatialllm_ros.errors import GeometryError
 from spatialllm_ros.geometry import unit
 from spatialllm_ros.questions import QUESTION_TYPES, Balancer, generate
 from spatialllm_ros.questions.generator import plural
+from spatialllm_ros.questions.phrasings import PHRASINGS
 from spatialllm_ros.questions.vocabulary import whole_answers
 from spatialllm_ros.runtime.answers import is_finished, likely_next, locate, parse_answer
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
@@ -132,7 +134,11 @@ def test_a_closed_answer_is_what_holds_between_the_objects_named(asked, read_bac
         geometry = relations.scene_geometry(scene)
         truth = getattr(relations, RELATIONS[name])(geometry, *indices)
         expected = truth.label
-        if kind.names_objects:
+        asked_for = PHRASINGS[name].affirmed.get(wording)
+        if asked_for is not None:
+            expected = 'yes' if truth.label == asked_for else 'no'
+            assert record.options == ('yes', 'no')
+        elif kind.names_objects:
             assert record.options == tuple(phrase_of(record, roles[role]) for role in 'ab')
             opposite = 'lower' in wording or 'farther' in wording
             expected = record.options['ab'.index(truth.label) ^ opposite]
@@ -231,7 +237,9 @@ def test_counts_are_counted(asked):
     names = {plural(category): category for category in CATEGORIES}
     seen = set()
     for scene, record in of_type(asked, 'count'):
-        (category,) = [names[word] for word in record.question[:-1].split() if word in names]
+        (category,) = [
+            names[word] for word in re.findall('[a-z]+', record.question) if word in names
+        ]
         own = [i for i, item in enumerate(scene.objects) if item.category == category]
         assert record.answer == str(len(own))
         named = (own or [-1]) if len(own) < 2 else []
@@ -289,14 +297,21 @@ def test_plain_questions_tell_neither_size_nor_place(asked):
 def test_colours_and_sides_of_the_flat_image_are_those_of_the_scene(asked, read_back):
     for scene, record in of_type(asked, 'control_colour'):
         (mention,) = record.mentions
-        assert record.answer == scene.objects[mention.object_index].colour
-        assert record.answer not in record.question
+        colour = scene.objects[mention.object_index].colour
+        told = set(COLOURS) & set(re.findall('[a-z]+', record.question))
+        assert record.answer == (('yes' if {colour} == told else 'no') if told else colour)
         assert not set(COLOURS) & set(phrase_of(record, mention).split())
     for scene, record in of_type(asked, 'control_image_side'):
-        roles = read_back(record)[1]
+        wording, roles = read_back(record)
         directions = [scene.objects[roles[role].object_index].centre_optical_m for role in 'ab']
         first, second = (x / z for x, _, z in directions)
-        assert record.answer == ('left' if first < second else 'right')
+        side, asked_for = (
+            ('left' if first < second else 'right'),
+            re.findall('left|right', wording),
+        )
+        assert record.answer == (
+            side if len(asked_for) == 2 else 'yes' if asked_for == [side] else 'no'
+        )
 
 
 def test_equal_generators_make_equal_questions(sampled_scene):

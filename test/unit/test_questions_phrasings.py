@@ -42,7 +42,8 @@ OTHERS = {
     'control_image_side': 'ab',
 }
 ROLES = {**BENCHMARK, **OTHERS}
-DIRECT, OPPOSITE = {'higher', 'closer', 'nearer', 'facing', 'face'}, {'lower', 'farther'}
+DIRECT = {'higher', 'closer', 'nearer', 'facing', 'face', 'look', 'looking'}
+OPPOSITE = {'lower', 'farther'}
 
 
 def test_every_type_has_wordings_and_the_twelve_of_3dsrbench_are_there():
@@ -93,7 +94,9 @@ def test_an_opposite_is_told_by_its_own_word_alone(name):
 
 def frame(wording) -> str:
     """What is left of a wording without its direction and what may go with it."""
-    words = r'\b(higher|lower|up|closer|nearer|farther|away|to the camera|from the camera)\b'
+    words = (
+        r'\b(higher|lower|up|(closer|nearer|farther|away)( (to|from)( the camera| me| you)?)?)\b'
+    )
     return re.sub(r'[^a-z{}]+', ' ', re.sub(words, '', wording)).strip()
 
 
@@ -101,14 +104,40 @@ def test_closed_questions_say_their_options_or_ask_for_a_side():
     for name, kind in QUESTION_TYPES.items():
         for wording in chain(PHRASINGS[name].train, PHRASINGS[name].evaluation):
             words = set(split(wording))
-            if kind.options == ('yes', 'no'):
-                assert words & {'is', 'are', 'do', 'does', 'can', 'would'}
+            if kind.options == ('yes', 'no') or wording in PHRASINGS[name].affirmed:
+                assert words & {'is', 'are', 'do', 'does', 'can', 'would', 'will'}
             elif len(kind.options) == 4:
                 assert 'side' in words
             elif len(kind.options) == 8:
                 assert 'colour' in words
             elif kind.options:
                 assert set(kind.options) <= words
+
+
+ASKS_FOR = {
+    'front': r'(facing|face) (the camera|me|you|the \{b\}|towards)|in front of',
+    'back': r'(facing|face) away',
+    'behind': r'behind',
+    'left': r'\bleft\b',
+    'right': r'\bright\b',
+    'parallel': r'parallel',
+    'perpendicular': r'perpendicular',
+    'same': r'same',
+    'different': r'different',
+    'a': r'higher|closer|nearer|facing|face',
+    'b': r'lower|farther',
+}
+"""What a wording of yes and no has to say to ask for an answer of its type."""
+
+
+@pytest.mark.parametrize('name', [n for n in ROLES if PHRASINGS[n].affirmed])
+def test_a_wording_of_yes_and_no_names_the_answer_that_it_asks_for_and_no_other(name):
+    kind, own = QUESTION_TYPES[name], PHRASINGS[name]
+    assert set(own.affirmed) <= {*own.train, *own.evaluation}
+    possible = ('a', 'b') if kind.names_objects else kind.options
+    for wording, label in own.affirmed.items():
+        asked = [each for each in possible if re.search(ASKS_FOR.get(each, each), wording)]
+        assert asked == [label], wording
 
 
 def test_phrases_are_put_in_with_their_places_and_articles():

@@ -1,5 +1,6 @@
 """The tokenizer made of tables: whole words for all it should know, letters for the rest."""
 
+import re
 from itertools import chain
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from spatialllm_ros.questions import Balancer, generate
 from spatialllm_ros.questions.phrasings import PHRASINGS
+from spatialllm_ros.questions.spellings import READ_AS
 from spatialllm_ros.questions.vocabulary import SPECIAL_TOKENS, build_tokenizer, words
 from spatialllm_ros.runtime.tokenizer import Tokenizer
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
@@ -25,7 +27,7 @@ def pieces(text) -> list[str]:
 def test_every_wording_is_whole_words(name):
     for wording in chain(PHRASINGS[name].train, PHRASINGS[name].evaluation):
         text = wording.format(a='small orange aeroplane', b='mug on the shelf', c='white car')
-        for mark in '?.,:':
+        for mark in "?.,:'":
             text = text.replace(mark, f' {mark} ')
         assert pieces(text) == text.split()
 
@@ -73,11 +75,36 @@ def test_an_unknown_word_falls_into_letters_and_comes_back():
 
 @example('<unk>')
 @example('is <image> </s>?')
+@example("What's the CUP'S colour, please, in the screenplay?")
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=80))
 def test_nothing_typed_in_ascii_is_lost(text):
     found = pieces(text)
     assert '<unk>' not in found
-    assert ''.join(piece.removeprefix('##') for piece in found) == ''.join(text.lower().split())
+    said = text.lower()
+    for own, others in READ_AS.items():
+        for other in others:
+            said = re.sub(rf'(?<!\w){other}(?!\w)' if other[0].isalpha() else other, own, said)
+    assert ''.join(piece.removeprefix('##') for piece in found) == ''.join(said.split())
+
+
+@pytest.mark.parametrize(('written', 'read'), [
+    ("what's the color of the couch?", 'what is the colour of the sofa ?'),
+    ('Where\u2019s the little box?', 'where is the small crate ?'),
+    ('Please, could you find the airplane?', 'can you find the aeroplane ?'),
+    ('how many cups are there, please?', 'how many mugs are there ?'),
+    ("is the lorry's front further?", "is the truck ' s front farther ?"),
+    ('is the screen 2 meters above the ground', 'is the monitor 2 metres above the floor'),
+])  # fmt: skip
+def test_other_spellings_and_names_are_read_as_ours(written, read):
+    assert pieces(written) == read.split()
+
+
+def test_what_is_read_as_another_word_is_none_of_ours_and_no_part_of_a_word_is():
+    known = set(words())
+    for own, others in READ_AS.items():
+        assert set(own.split()) <= known
+        assert not {*others} & known
+    assert ''.join(pieces('boxing')) == 'b##o##x##i##n##g'
 
 
 def test_special_tokens_come_first_and_equal_tables_make_equal_ids():

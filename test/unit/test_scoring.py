@@ -159,6 +159,23 @@ def test_where_options_name_objects_the_majority_is_of_a_position():
     assert majority(records) == pytest.approx(2 / 3)
 
 
+def test_questions_of_yes_and_no_have_a_commonest_answer_of_their_own():
+    names, yes_no = ('mug', 'yes'), ('yes', 'no')
+    closer = 'location_closer_to_camera'
+    records = [
+        *[asked(closer, answer, names) for answer in ('yes', 'mug', 'yes')],  # an object's name
+        *[asked(closer, answer, yes_no) for answer in ('no', 'no', 'no', 'yes')],
+    ]
+    assert majority(records) == pytest.approx((2 + 3) / 7)
+    sides = ('front', 'back', 'left', 'right')
+    records = [
+        *[asked('orientation_viewpoint', answer, sides) for answer in ('front', 'back', 'left')],
+        *[asked('orientation_viewpoint', answer, order) for answer in yes_no
+          for order in (yes_no, yes_no[::-1])],
+    ]  # fmt: skip
+    assert majority(records) == pytest.approx((1 + 2) / 7)
+
+
 @pytest.mark.parametrize(('name', 'answers', 'expected'), [
     # 2.0 m is within a tenth of 1.9, 2.0 and 2.2 m; nothing is right more often.
     ('distance_to_camera', ['1.9 m', '2.0 m', '2.2 m', '3.0 m', '0.5 m'], 3 / 5),

@@ -7,6 +7,7 @@ import pytest
 
 from spatialllm_ros.questions.generator import plural
 from spatialllm_ros.questions.phrasings import PHRASINGS
+from spatialllm_ros.questions.spellings import READ_AS
 from spatialllm_ros.runtime.ask_command import EXAMPLES
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
 
@@ -34,6 +35,19 @@ def test_the_page_names_every_object_and_colour():
         expected = [name for name, own in CATEGORIES.items() if own.has_front == has_front]
         assert [word.strip() for word in table[label].split(',')] == expected
     assert [word.strip() for word in table['colours'].split(',')] == list(COLOURS)
+
+
+def test_the_page_counts_the_wordings():
+    count = sum(len(phrasings.train) for phrasings in PHRASINGS.values())
+    assert f'and {count} wordings in simulated worlds' in PAGE
+
+
+def test_the_page_s_other_words_are_read_as_ours():
+    (row,) = re.findall(r'read as these: (.*?)\n', PAGE)
+    others = {other for each in READ_AS.values() for other in each}
+    named = {*re.findall(r'\*(.*?)\*', row)}
+    assert len(named) > 5
+    assert named <= others
 
 
 @pytest.mark.parametrize(
