@@ -6,8 +6,11 @@ as no new word is the answer. New words' weights are drawn like those of the oth
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from tokenizers import Tokenizer, models
+from torch import nn
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.model.configuration import SpatialLLMConfig
@@ -39,9 +42,9 @@ def with_words(
             'expected a model whose tokenizer is made of our tables, found one of the kind '
             f'{type(before.model).__name__}: it reads new words already'
         )
-    grown = SpatialLLMForConditionalGeneration(_config(model.config, before, after)).to(
-        dtype=model.dtype
-    )
+    config = _config(model.config, before, after)  # type: ignore[arg-type]
+    grown = SpatialLLMForConditionalGeneration(config)
+    nn.Module.to(grown, dtype=model.dtype)
     rng = torch.Generator().manual_seed(seed)
     weights = {
         name: _rows(values, before, after, rng) if name.endswith(TABLES) else values
@@ -54,13 +57,13 @@ def with_words(
 def _config(config: SpatialLLMConfig, before: Tokenizer, after: Tokenizer) -> SpatialLLMConfig:
     """Return the configuration with the new number of words and the new ids of its marks."""
 
-    def moved(settings: dict[str, object]) -> dict[str, object]:
-        return {
-            name: after.token_to_id(before.id_to_token(value))
-            if name.endswith('_token_id') and isinstance(value, int)
-            else value
+    def moved(settings: dict[str, Any]) -> dict[str, Any]:
+        marks = {
+            name: before.id_to_token(value)
             for name, value in settings.items()
+            if name.endswith('_token_id') and isinstance(value, int)
         }
+        return settings | {name: after.token_to_id(mark) for name, mark in marks.items() if mark}
 
     text = {**moved(config.text_config.to_dict()), 'vocab_size': after.get_vocab_size()}
     return SpatialLLMConfig(**{**moved(config.to_dict()), 'text_config': text})
