@@ -6,7 +6,7 @@ from typing import Any
 
 from spatialllm_ros.errors import ConfigError
 
-QUESTION_TOKENS, OPTION_TOKENS = 35, 13
+QUESTION_TOKENS, OPTION_TOKENS = 37, 13
 """Room for the longest question of the project's tables with its mark, and for its options."""
 SHORTEST_QUESTION = 2
 """A word, and the mark behind it."""

@@ -9,11 +9,14 @@ import numpy as np
 
 from spatialllm_ros.evaluation.asked_worlds import AskedWorld
 from spatialllm_ros.evaluation.circular import Variant
+from spatialllm_ros.questions.question_types import LEFT_RIGHT, QUESTION_TYPES
 from spatialllm_ros.scenes.mirror import mirrored_camera
 from spatialllm_ros.schema import Frame, QuestionRecord
 
-MIRRORED = {'left': 'right', 'right': 'left'}
+SIDES = {'left': 'right', 'right': 'left'}
 """Answers that the mirror changes: it keeps distances, heights, fronts and angles."""
+YES_TO_NO = {'yes': 'no', 'no': 'yes'}
+"""Those that it changes where a question is whether something is on the left, or on the right."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ def mirrored_frame(frame: Frame) -> Frame:
 
 def mirrored_record(record: QuestionRecord) -> QuestionRecord:
     """Return a closed question with its true answer for the mirror image; its words are kept."""
-    return replace(record, answer=MIRRORED.get(record.answer, record.answer))
+    changed = SIDES if QUESTION_TYPES[record.type].options != LEFT_RIGHT else SIDES | YES_TO_NO
+    return replace(record, answer=changed.get(record.answer, record.answer))
 
 
 def rotated(record: QuestionRecord, places: int) -> QuestionRecord:

@@ -66,6 +66,20 @@ def read_back() -> Callable[[QuestionRecord], tuple[str, dict[str, Mention]]]:
     return read
 
 
+@pytest.fixture
+def said_of_two():
+    """Return the right answer to which of two is closer to the camera, told by the words alone."""
+
+    def right(question: str, near: str, far: str) -> str:
+        asks_far = 'farther' in question
+        if 'than' not in question:
+            return far if asks_far else near
+        is_near_first = question.index(near) < question.index(far)
+        return 'yes' if is_near_first != asks_far else 'no'
+
+    return right
+
+
 @pytest.fixture(scope='module')
 def one_thread():
     """Have torch compute in one thread: tiny models only lose time by sharing the work."""

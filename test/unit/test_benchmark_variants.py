@@ -42,13 +42,16 @@ def test_mirrored_answers_are_what_the_mirrored_geometry_says(sampled_scene, rea
             objects = tuple(roles[role].object_index for role in 'abc' if role in roles)
             if -1 in objects:
                 continue
-            labels = labels_of(mirror, record.type)
-            if QUESTION_TYPES[record.type].names_objects:
+            labels, own = labels_of(mirror, record.type), PHRASINGS[record.type]
+            if wording in own.affirmed:
+                swapped = {'a': 'b', 'b': 'a'}.get(labels.get((*objects[1::-1], *objects[2:])))
+                true = 'yes' if labels.get(objects, swapped) == own.affirmed[wording] else 'no'
+            elif QUESTION_TYPES[record.type].names_objects:
                 a, b, *rest = objects
                 label = labels.get((a, b, *rest))
                 if label is None:
                     label = {'a': 'b', 'b': 'a'}[labels[b, a, *rest]]
-                is_second = (label == 'b') != PHRASINGS[record.type].is_reversed(wording)
+                is_second = (label == 'b') != own.is_reversed(wording)
                 true = record.options[is_second]
             else:
                 true = labels[objects]

