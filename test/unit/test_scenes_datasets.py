@@ -82,7 +82,9 @@ def test_each_part_of_a_licence_has_to_be_accepted():
     assert all(name == licence.name for name, licence in LICENCES.items())
 
 
-def test_the_command_writes_shards_to_ask_about_and_a_report(folder, tmp_path, capsys, said_of_two):
+def test_the_command_writes_shards_to_ask_about_and_a_report(
+    folder, tmp_path, capsys, said_of_two
+):
     out = tmp_path / 'out'
     run_command('kitti', folder, '--out', out, '--accept-licence', NAME)
     write_questions(out, Asking(per_scene=20, seed=1), show_progress=False)
