@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from spatialllm_ros.questions.wordings import Phrasings
+from spatialllm_ros.questions.wordings import Phrasings, phrasings
 
 DISTANCE_PHRASINGS: dict[str, Phrasings] = {
-    'height_higher': Phrasings(
+    'height_higher': phrasings(
         (
             'which is higher, the {a} or the {b}?',
             'which is lower, the {a} or the {b}?',
@@ -30,29 +30,21 @@ DISTANCE_PHRASINGS: dict[str, Phrasings] = {
             'what is lower, the {a} or the {b}?',
             'tell me which is higher, the {a} or the {b}.',
             'tell me which is lower, the {a} or the {b}.',
-            'is the {a} higher than the {b}?',
-            'is the {a} lower than the {b}?',
-            'is the {a} higher up than the {b}?',
-            'does the {a} sit higher than the {b}?',
-            'does the {a} sit lower than the {b}?',
+            ('is the {a} higher than the {b}?', 'a'),
+            ('is the {a} lower than the {b}?', 'b'),
+            ('is the {a} higher up than the {b}?', 'a'),
+            ('does the {a} sit higher than the {b}?', 'a'),
+            ('does the {a} sit lower than the {b}?', 'b'),
         ),
         (
             'which one is higher, the {a} or the {b}?',
             'of the {a} and the {b}, which one is higher up?',
             'which of the {a} and the {b} sits higher?',
-            'does the {a} sit higher up than the {b}?',
+            ('does the {a} sit higher up than the {b}?', 'a'),
         ),
         reversed_words=('lower',),
-        affirmed={
-            'is the {a} higher than the {b}?': 'a',
-            'is the {a} lower than the {b}?': 'b',
-            'is the {a} higher up than the {b}?': 'a',
-            'does the {a} sit higher than the {b}?': 'a',
-            'does the {a} sit lower than the {b}?': 'b',
-            'does the {a} sit higher up than the {b}?': 'a',
-        },
     ),
-    'location_above': Phrasings(
+    'location_above': phrasings(
         (
             'is the {a} directly above the {b}?',
             'is the {a} right above the {b}?',
@@ -72,7 +64,7 @@ DISTANCE_PHRASINGS: dict[str, Phrasings] = {
             'is the {b} straight under the {a}?',
         ),
     ),
-    'location_closer_to_camera': Phrasings(
+    'location_closer_to_camera': phrasings(
         (
             'which is closer to the camera, the {a} or the {b}?',
             'which one is nearer to the camera, the {a} or the {b}?',
@@ -103,13 +95,13 @@ DISTANCE_PHRASINGS: dict[str, Phrasings] = {
             'is the {a} or the {b} farther away?',
             'tell me which is closer, the {a} or the {b}.',
             'tell me which is farther away, the {a} or the {b}.',
-            'is the {a} closer than the {b}?',
-            'is the {a} farther away than the {b}?',
-            'is the {a} closer to the camera than the {b}?',
-            'is the {a} farther from the camera than the {b}?',
-            'is the {a} nearer than the {b}?',
-            'is the {a} closer to me than the {b}?',
-            'is the {a} farther from me than the {b}?',
+            ('is the {a} closer than the {b}?', 'a'),
+            ('is the {a} farther away than the {b}?', 'b'),
+            ('is the {a} closer to the camera than the {b}?', 'a'),
+            ('is the {a} farther from the camera than the {b}?', 'b'),
+            ('is the {a} nearer than the {b}?', 'a'),
+            ('is the {a} closer to me than the {b}?', 'a'),
+            ('is the {a} farther from me than the {b}?', 'b'),
         ),
         (
             'which one is closer to the camera, the {a} or the {b}?',
@@ -117,23 +109,12 @@ DISTANCE_PHRASINGS: dict[str, Phrasings] = {
             'which one is nearer, the {a} or the {b}?',
             'which one is closer to me, the {a} or the {b}?',
             'which one is farther from me, the {a} or the {b}?',
-            'is the {a} nearer to the camera than the {b}?',
-            'is the {a} farther than the {b}?',
+            ('is the {a} nearer to the camera than the {b}?', 'a'),
+            ('is the {a} farther than the {b}?', 'b'),
         ),
         reversed_words=('farther',),
-        affirmed={
-            'is the {a} closer than the {b}?': 'a',
-            'is the {a} farther away than the {b}?': 'b',
-            'is the {a} closer to the camera than the {b}?': 'a',
-            'is the {a} farther from the camera than the {b}?': 'b',
-            'is the {a} nearer than the {b}?': 'a',
-            'is the {a} closer to me than the {b}?': 'a',
-            'is the {a} farther from me than the {b}?': 'b',
-            'is the {a} nearer to the camera than the {b}?': 'a',
-            'is the {a} farther than the {b}?': 'b',
-        },
     ),
-    'location_next_to': Phrasings(
+    'location_next_to': phrasings(
         (
             'is the {a} next to the {b}?',
             'are the {a} and the {b} next to each other?',
@@ -156,7 +137,7 @@ DISTANCE_PHRASINGS: dict[str, Phrasings] = {
             'do the {a} and the {b} stand side by side?',
         ),
     ),
-    'multi_object_closer_to': Phrasings(
+    'multi_object_closer_to': phrasings(
         (
             'which is closer to the {c}, the {a} or the {b}?',
             'which one is nearer to the {c}, the {a} or the {b}?',
@@ -173,27 +154,20 @@ DISTANCE_PHRASINGS: dict[str, Phrasings] = {
             'of the {a} and the {b}, which is farther from the {c}?',
             'is the {a} or the {b} farther from the {c}?',
             'which of the {a} and the {b} is farther from the {c}?',
-            'is the {a} closer to the {c} than the {b}?',
-            'is the {a} nearer to the {c} than the {b}?',
-            'is the {a} farther from the {c} than the {b}?',
-            'is the {c} closer to the {a} than to the {b}?',
+            ('is the {a} closer to the {c} than the {b}?', 'a'),
+            ('is the {a} nearer to the {c} than the {b}?', 'a'),
+            ('is the {a} farther from the {c} than the {b}?', 'b'),
+            ('is the {c} closer to the {a} than to the {b}?', 'a'),
         ),
         (
             'which one is closer to the {c}, the {a} or the {b}?',
             'of the {a} and the {b}, which one is nearer to the {c}?',
             'which one is farther from the {c}, the {a} or the {b}?',
-            'is the {c} nearer to the {a} than to the {b}?',
+            ('is the {c} nearer to the {a} than to the {b}?', 'a'),
         ),
         reversed_words=('farther',),
-        affirmed={
-            'is the {a} closer to the {c} than the {b}?': 'a',
-            'is the {a} nearer to the {c} than the {b}?': 'a',
-            'is the {a} farther from the {c} than the {b}?': 'b',
-            'is the {c} closer to the {a} than to the {b}?': 'a',
-            'is the {c} nearer to the {a} than to the {b}?': 'a',
-        },
     ),
-    'distance_to_camera': Phrasings(
+    'distance_to_camera': phrasings(
         (
             'how far is the {a} from the camera?',
             'how far away is the {a}?',
@@ -232,7 +206,7 @@ DISTANCE_PHRASINGS: dict[str, Phrasings] = {
             'tell me the distance to the {a}.',
         ),
     ),
-    'distance_between': Phrasings(
+    'distance_between': phrasings(
         (
             'how far is the {a} from the {b}?',
             'how far apart are the {a} and the {b}?',
@@ -257,7 +231,7 @@ DISTANCE_PHRASINGS: dict[str, Phrasings] = {
             'tell me the distance between the {a} and the {b}.',
         ),
     ),
-    'height_above_floor': Phrasings(
+    'height_above_floor': phrasings(
         (
             'how high above the floor is the {a}?',
             'what is the height of the {a} above the floor?',

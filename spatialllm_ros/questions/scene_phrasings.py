@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from spatialllm_ros.questions.wordings import Phrasings
+from spatialllm_ros.questions.wordings import Phrasings, phrasings
 
 SCENE_PHRASINGS: dict[str, Phrasings] = {
-    'locate': Phrasings(
+    'locate': phrasings(
         (
             'where is the {a}?',
             'locate the {a}.',
@@ -36,7 +36,7 @@ SCENE_PHRASINGS: dict[str, Phrasings] = {
             'point to the {a} in the image.',
         ),
     ),
-    'describe': Phrasings(
+    'describe': phrasings(
         (
             'describe the {a}.',
             'describe where the {a} is and how it faces.',
@@ -54,7 +54,7 @@ SCENE_PHRASINGS: dict[str, Phrasings] = {
             'tell me about the {a} in the image.',
         ),
     ),
-    'exist': Phrasings(
+    'exist': phrasings(
         (
             'is there a {a}?',
             'can you see a {a}?',
@@ -84,7 +84,7 @@ SCENE_PHRASINGS: dict[str, Phrasings] = {
             'does the image show any {a}?',
         ),
     ),
-    'count': Phrasings(
+    'count': phrasings(
         (
             'how many {a} are there?',
             'how many {a} can you see?',
@@ -110,7 +110,7 @@ SCENE_PHRASINGS: dict[str, Phrasings] = {
             'tell me how many {a} you see.',
         ),
     ),
-    'control_colour': Phrasings(
+    'control_colour': phrasings(
         (
             'what colour is the {a}?',
             'which colour is the {a}?',
@@ -120,48 +120,30 @@ SCENE_PHRASINGS: dict[str, Phrasings] = {
             "what is the {a}'s colour?",
             'tell me the colour of the {a}.',
             'what colour is the {a} in the image?',
-            'is the {a} red?',
-            'is the {a} orange?',
-            'is the {a} yellow?',
-            'is the {a} green?',
-            'is the {a} blue?',
-            'is the {a} purple?',
-            'is the {a} white?',
-            'is the {a} black?',
+            ('is the {a} red?', 'red'),
+            ('is the {a} orange?', 'orange'),
+            ('is the {a} yellow?', 'yellow'),
+            ('is the {a} green?', 'green'),
+            ('is the {a} blue?', 'blue'),
+            ('is the {a} purple?', 'purple'),
+            ('is the {a} white?', 'white'),
+            ('is the {a} black?', 'black'),
         ),
         (
             'which is the colour of the {a}?',
             'what colour does the {a} have?',
             'tell me what colour the {a} is.',
-            'is the colour of the {a} red?',
-            'is the colour of the {a} orange?',
-            'is the colour of the {a} yellow?',
-            'is the colour of the {a} green?',
-            'is the colour of the {a} blue?',
-            'is the colour of the {a} purple?',
-            'is the colour of the {a} white?',
-            'is the colour of the {a} black?',
+            ('is the colour of the {a} red?', 'red'),
+            ('is the colour of the {a} orange?', 'orange'),
+            ('is the colour of the {a} yellow?', 'yellow'),
+            ('is the colour of the {a} green?', 'green'),
+            ('is the colour of the {a} blue?', 'blue'),
+            ('is the colour of the {a} purple?', 'purple'),
+            ('is the colour of the {a} white?', 'white'),
+            ('is the colour of the {a} black?', 'black'),
         ),
-        affirmed={
-            'is the {a} red?': 'red',
-            'is the {a} orange?': 'orange',
-            'is the {a} yellow?': 'yellow',
-            'is the {a} green?': 'green',
-            'is the {a} blue?': 'blue',
-            'is the {a} purple?': 'purple',
-            'is the {a} white?': 'white',
-            'is the {a} black?': 'black',
-            'is the colour of the {a} red?': 'red',
-            'is the colour of the {a} orange?': 'orange',
-            'is the colour of the {a} yellow?': 'yellow',
-            'is the colour of the {a} green?': 'green',
-            'is the colour of the {a} blue?': 'blue',
-            'is the colour of the {a} purple?': 'purple',
-            'is the colour of the {a} white?': 'white',
-            'is the colour of the {a} black?': 'black',
-        },
     ),
-    'control_image_side': Phrasings(
+    'control_image_side': phrasings(
         (
             'in the image, is the {a} to the left or right of the {b}?',
             'is the {a} left or right of the {b} in the image?',
@@ -172,33 +154,21 @@ SCENE_PHRASINGS: dict[str, Phrasings] = {
             'is the {a} left or right of the {b}?',
             'is the {a} on the left or right of the {b}?',
             'is the {a} on the left or right side of the {b}?',
-            'is the {a} to the left of the {b}?',
-            'is the {a} to the right of the {b}?',
-            'is the {a} left of the {b}?',
-            'is the {a} right of the {b}?',
-            'in the image, is the {a} to the left of the {b}?',
-            'in the image, is the {a} to the right of the {b}?',
-            'is the {a} on the left of the {b}?',
-            'is the {a} on the right of the {b}?',
+            ('is the {a} to the left of the {b}?', 'left'),
+            ('is the {a} to the right of the {b}?', 'right'),
+            ('is the {a} left of the {b}?', 'left'),
+            ('is the {a} right of the {b}?', 'right'),
+            ('in the image, is the {a} to the left of the {b}?', 'left'),
+            ('in the image, is the {a} to the right of the {b}?', 'right'),
+            ('is the {a} on the left of the {b}?', 'left'),
+            ('is the {a} on the right of the {b}?', 'right'),
         ),
         (
             'is the {a} to the left or right of the {b} in the image?',
             'in the image, is the {a} left or right of the {b}?',
             'is the {a} to the right or left of the {b}?',
-            'is the {a} on the left side of the {b}?',
-            'is the {a} on the right side of the {b}?',
+            ('is the {a} on the left side of the {b}?', 'left'),
+            ('is the {a} on the right side of the {b}?', 'right'),
         ),
-        affirmed={
-            'is the {a} to the left of the {b}?': 'left',
-            'is the {a} to the right of the {b}?': 'right',
-            'is the {a} left of the {b}?': 'left',
-            'is the {a} right of the {b}?': 'right',
-            'in the image, is the {a} to the left of the {b}?': 'left',
-            'in the image, is the {a} to the right of the {b}?': 'right',
-            'is the {a} on the left of the {b}?': 'left',
-            'is the {a} on the right of the {b}?': 'right',
-            'is the {a} on the left side of the {b}?': 'left',
-            'is the {a} on the right side of the {b}?': 'right',
-        },
     ),
 }

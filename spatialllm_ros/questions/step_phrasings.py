@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from spatialllm_ros.questions.wordings import Phrasings
+from spatialllm_ros.questions.wordings import Phrasings, phrasings
 
 STEP_PHRASINGS: dict[str, Phrasings] = {
-    'reasoning_collision': Phrasings(
+    'reasoning_collision': phrasings(
         (
             'would the {a} and the {b} collide if both keep going straight?',
             'if the {a} and the {b} both go straight ahead, do they collide?',
@@ -26,7 +26,7 @@ STEP_PHRASINGS: dict[str, Phrasings] = {
             'will the {a} and the {b} hit each other if both go straight ahead?',
         ),
     ),
-    'reasoning_in_the_way': Phrasings(
+    'reasoning_in_the_way': phrasings(
         (
             'if the {a} goes straight ahead, is the {b} in its way?',
             'is the {b} in the way of the {a} if it goes straight ahead?',
@@ -50,7 +50,7 @@ STEP_PHRASINGS: dict[str, Phrasings] = {
             'will the {a} run into the {b} if it keeps going straight?',
         ),
     ),
-    'reasoning_camera_moves': Phrasings(
+    'reasoning_camera_moves': phrasings(
         (
             'if you move to the {a}, is the {b} then on your left or right?',
             'if you go to the {a}, is the {b} on your left or right?',
@@ -63,28 +63,20 @@ STEP_PHRASINGS: dict[str, Phrasings] = {
             'if i move to the {a}, is the {b} to my left or right?',
             'if you walk to the {a}, is the {b} on your left or right?',
             'if you drive to the {a}, is the {b} then on your left or right?',
-            'if you go to the {a}, is the {b} on your left?',
-            'if you go to the {a}, is the {b} on your right?',
-            'if i go to the {a}, is the {b} on my left?',
-            'if i go to the {a}, is the {b} on my right?',
+            ('if you go to the {a}, is the {b} on your left?', 'left'),
+            ('if you go to the {a}, is the {b} on your right?', 'right'),
+            ('if i go to the {a}, is the {b} on my left?', 'left'),
+            ('if i go to the {a}, is the {b} on my right?', 'right'),
         ),
         (
             'if you go straight to the {a}, is the {b} then on your left or right?',
             'after you move to the {a}, is the {b} to your left or right?',
             'if i move to the {a}, is the {b} then on my left or right?',
-            'if you move to the {a}, is the {b} then on your left?',
-            'if you move to the {a}, is the {b} then on your right?',
+            ('if you move to the {a}, is the {b} then on your left?', 'left'),
+            ('if you move to the {a}, is the {b} then on your right?', 'right'),
         ),
-        affirmed={
-            'if you go to the {a}, is the {b} on your left?': 'left',
-            'if you go to the {a}, is the {b} on your right?': 'right',
-            'if i go to the {a}, is the {b} on my left?': 'left',
-            'if i go to the {a}, is the {b} on my right?': 'right',
-            'if you move to the {a}, is the {b} then on your left?': 'left',
-            'if you move to the {a}, is the {b} then on your right?': 'right',
-        },
     ),
-    'reasoning_object_moves': Phrasings(
+    'reasoning_object_moves': phrasings(
         (
             'if the {a} moves to the {b}, is the {c} then on its left or right?',
             'if the {a} goes to the {b}, is the {c} on its left or right?',
@@ -94,27 +86,19 @@ STEP_PHRASINGS: dict[str, Phrasings] = {
             'after the {a} moves to the {b}, is the {c} to its left or right?',
             'if the {a} drives to the {b}, is the {c} on its left or right?',
             'if the {a} walks to the {b}, is the {c} then on its left or right?',
-            'if the {a} goes to the {b}, is the {c} on its left?',
-            'if the {a} goes to the {b}, is the {c} on its right?',
-            'if the {a} moves to the {b}, is the {c} then on its left?',
-            'if the {a} moves to the {b}, is the {c} then on its right?',
+            ('if the {a} goes to the {b}, is the {c} on its left?', 'left'),
+            ('if the {a} goes to the {b}, is the {c} on its right?', 'right'),
+            ('if the {a} moves to the {b}, is the {c} then on its left?', 'left'),
+            ('if the {a} moves to the {b}, is the {c} then on its right?', 'right'),
         ),
         (
             'if the {a} moves straight to the {b}, is the {c} on its left or right?',
             'after the {a} goes to the {b}, is the {c} then on its left or right?',
-            'if the {a} goes to the {b}, is the {c} then on its left?',
-            'if the {a} goes to the {b}, is the {c} then on its right?',
+            ('if the {a} goes to the {b}, is the {c} then on its left?', 'left'),
+            ('if the {a} goes to the {b}, is the {c} then on its right?', 'right'),
         ),
-        affirmed={
-            'if the {a} goes to the {b}, is the {c} on its left?': 'left',
-            'if the {a} goes to the {b}, is the {c} on its right?': 'right',
-            'if the {a} moves to the {b}, is the {c} then on its left?': 'left',
-            'if the {a} moves to the {b}, is the {c} then on its right?': 'right',
-            'if the {a} goes to the {b}, is the {c} then on its left?': 'left',
-            'if the {a} goes to the {b}, is the {c} then on its right?': 'right',
-        },
     ),
-    'reasoning_object_turns': Phrasings(
+    'reasoning_object_turns': phrasings(
         (
             'if the {a} turns to face the {b}, is the {c} on its left or right?',
             'if the {a} turns towards the {b}, is the {c} then on its left or right?',
@@ -123,24 +107,16 @@ STEP_PHRASINGS: dict[str, Phrasings] = {
             'after the {a} turns to face the {b}, is the {c} to its left or right?',
             'standing at the {a} and facing the {b}, is the {c} on the left or right?',
             'if the {a} faces the {b}, is the {c} on its left or right?',
-            'if the {a} turns to face the {b}, is the {c} on its left?',
-            'if the {a} turns to face the {b}, is the {c} on its right?',
-            'if the {a} turns towards the {b}, is the {c} then on its left?',
-            'if the {a} turns towards the {b}, is the {c} then on its right?',
+            ('if the {a} turns to face the {b}, is the {c} on its left?', 'left'),
+            ('if the {a} turns to face the {b}, is the {c} on its right?', 'right'),
+            ('if the {a} turns towards the {b}, is the {c} then on its left?', 'left'),
+            ('if the {a} turns towards the {b}, is the {c} then on its right?', 'right'),
         ),
         (
             'if the {a} turns to the {b}, is the {c} to its left or right?',
             'after the {a} turns towards the {b}, is the {c} on its left or right?',
-            'if the {a} turns to the {b}, is the {c} on its left?',
-            'if the {a} turns to the {b}, is the {c} on its right?',
+            ('if the {a} turns to the {b}, is the {c} on its left?', 'left'),
+            ('if the {a} turns to the {b}, is the {c} on its right?', 'right'),
         ),
-        affirmed={
-            'if the {a} turns to face the {b}, is the {c} on its left?': 'left',
-            'if the {a} turns to face the {b}, is the {c} on its right?': 'right',
-            'if the {a} turns towards the {b}, is the {c} then on its left?': 'left',
-            'if the {a} turns towards the {b}, is the {c} then on its right?': 'right',
-            'if the {a} turns to the {b}, is the {c} on its left?': 'left',
-            'if the {a} turns to the {b}, is the {c} on its right?': 'right',
-        },
     ),
 }

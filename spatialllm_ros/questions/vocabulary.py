@@ -73,11 +73,6 @@ def numbers() -> list[str]:
     return [f'{n / 10:.1f}' for n in range(TENTHS)] + [str(n) for n in range(WHOLE)]
 
 
-def other_words() -> list[tuple[str, str]]:
-    """Return what people write and what it is read as, in the order in which it is replaced."""
-    return [(other, own) for own, others in READ_AS.items() for other in others]
-
-
 def replacement(other: str, own: str) -> normalizers.Replace:
     """Return the step that reads a whole word, or a mark anywhere, as another."""
     pattern = re.sub(r'^(?=\w)|(?<=\w)$', r'\\b', re.escape(other))
@@ -91,9 +86,8 @@ def build_tokenizer() -> Tokenizer:
     tokens += [CONTINUED + character for character in characters]
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token='<unk>'))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Lowercase(), *(replacement(*pair) for pair in other_words())]
-    )
+    replaced = [replacement(other, own) for own, others in READ_AS.items() for other in others]
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *replaced])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(PIECES), 'isolated'), pre_tokenizers.WhitespaceSplit()]
     )

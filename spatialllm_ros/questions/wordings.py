@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+Wording = str | tuple[str, str]
+"""A wording; one of yes and no stands with the type's answer for which it is yes."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +22,27 @@ class Phrasings:
 
     train: tuple[str, ...]
     evaluation: tuple[str, ...]
-    reversed_words: tuple[str, ...] = ()
-    affirmed: Mapping[str, str] = field(default_factory=dict)
+    reversed_words: tuple[str, ...]
+    affirmed: Mapping[str, str]
 
     def is_reversed(self, wording: str) -> bool:
         """Whether a wording asks for the opposite of the relation."""
         return any(word in wording for word in self.reversed_words)
+
+
+def phrasings(
+    train: Sequence[Wording],
+    evaluation: Sequence[Wording],
+    reversed_words: tuple[str, ...] = (),
+) -> Phrasings:
+    """Return the wordings of one type from how its table writes them."""
+    return Phrasings(
+        _texts(train),
+        _texts(evaluation),
+        reversed_words,
+        dict(each for each in (*train, *evaluation) if not isinstance(each, str)),
+    )
+
+
+def _texts(wordings: Sequence[Wording]) -> tuple[str, ...]:
+    return tuple(each if isinstance(each, str) else each[0] for each in wordings)

@@ -2,12 +2,11 @@
 
 import pytest
 import torch
+from tiny_model import tiny_model
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.new_words import with_words
-from spatialllm_ros.model.configuration import SpatialLLMConfig
-from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
@@ -23,24 +22,9 @@ def tokenizer_of(words) -> Tokenizer:
     return tokenizer
 
 
-def model_of(*, tied) -> SpatialLLMForConditionalGeneration:
-    torch.manual_seed(0)
-    text = {
-        'model_type': 'llama', 'vocab_size': len(BEFORE), 'hidden_size': 24,
-        'intermediate_size': 32, 'num_hidden_layers': 2, 'num_attention_heads': 4,
-        'num_key_value_heads': 4, 'max_position_embeddings': 64, 'pad_token_id': 0,
-        'bos_token_id': 2, 'eos_token_id': 3, 'tie_word_embeddings': tied,
-    }  # fmt: skip
-    vision = {
-        'model_type': 'spatialllm_vision', 'widths': [8, 8, 16], 'num_hidden_layers': 1,
-        'num_attention_heads': 2,
-    }  # fmt: skip
-    return SpatialLLMForConditionalGeneration(
-        SpatialLLMConfig(
-            [vision], text, image_size=(64, 48), image_grid=(3, 4), image_token_id=5,
-            answer_token_id=4,
-        )
-    ).eval()  # fmt: skip
+def model_of(*, tied):
+    marks = {'image_token_id': 5, 'answer_token_id': 4, 'image_size': (64, 48)}
+    return tiny_model(len(BEFORE), tied=tied, image_grid=(3, 4), **marks).eval()
 
 
 def scores(model, words) -> dict[str, float]:
