@@ -33,8 +33,10 @@ QUESTIONS_PER_WORLD = 8
 FEWEST_QUESTIONS = 3
 """A world of which less can be asked is passed over."""
 
-NOT_ASKED = frozenset(('locate', 'describe'))
-"""Types whose answer says where in the image something is, which the turn changes."""
+NOT_ASKED = frozenset(
+    ('locate', 'describe', 'list', 'list_of', 'location_nearest', 'location_farthest')
+)
+"""Types whose answer the turn changes: where in the image something is, or what of all is seen."""
 ABSENT_OBJECT = 'absent_object'
 """What the evaluation calls questions of any type that name an object which is not there."""
 TYPES = (*(name for name in QUESTION_TYPES if name not in NOT_ASKED), ABSENT_OBJECT)

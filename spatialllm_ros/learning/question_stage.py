@@ -53,7 +53,7 @@ class QuestionStage(nn.Module):
         _check_layers(model)
         self.model = model
         self.positions: torch.Tensor
-        self.train_vision = config.train_vision
+        self.train_vision = self.probes = config.train_vision
         self.grounding, self.probing = config.grounding, config.probing
         self.heads = GroundingHeads(model.config.text_config.hidden_size)
         self.probe = DenseProbe(sum(part.hidden_size for part in model.config.vision_configs))
@@ -69,6 +69,12 @@ class QuestionStage(nn.Module):
         self.probe.requires_grad_(config.train_vision)
         if not torch.cuda.is_available():
             model.language_model.set_attn_implementation(PLAIN_ATTENTION)
+
+    def teach_heads_alone(self) -> None:
+        """Have only the heads learn, to read what a model that rests has learned already."""
+        self.model.requires_grad_(False)
+        self.train_vision, self.probes = False, True
+        self.probe.requires_grad_(True)
 
     def compile_layers(self) -> None:
         """Have the decoder's layers compiled: a fifth faster on a CPU; needs a C++ compiler."""
@@ -127,7 +133,7 @@ class QuestionStage(nn.Module):
         if self.grounding == '3d':
             own = self._read_3d(states, batch, mentions)
             losses |= {**own, 'total': losses['total'] + own['object'] + own['number']}
-        if self.train_vision:
+        if self.probes:
             truth = dense_truth(batch['shares'], batch['labels'], batch['targets'], self.positions)
             tokens = patch_features(features[: len(batch['shares'])], len(self.positions))
             losses['probing'] = probing_loss(self.probe(tokens), truth, self.probing)

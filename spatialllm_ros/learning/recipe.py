@@ -19,7 +19,7 @@ from spatialllm_ros.learning.recipe_checks import below_one, unknown_keys, unlik
 from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.questions import QUESTION_TYPES
 
-STAGE_NAMES = ('encoder', 'alignment', 'instruction')
+STAGE_NAMES = ('encoder', 'heads', 'alignment', 'instruction')
 ALIGNMENT_TYPES = ('locate', 'describe', 'heading', 'distance_to_camera', 'exist')
 """The alignment stage asks of single objects only."""
 PROBING = ('3d', '2d')

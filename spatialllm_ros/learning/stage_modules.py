@@ -23,6 +23,8 @@ def stage_module(
     if name == 'encoder':
         return EncoderStage(model, config.probing)
     stage = QuestionStage(model, config)
+    if name == 'heads':
+        stage.teach_heads_alone()
     if config.lora is not None:
         add_adapters(model.language_model, config.lora)
     if config.recompute:

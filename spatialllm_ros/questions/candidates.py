@@ -16,6 +16,7 @@ import numpy as np
 
 from spatialllm_ros import relations
 from spatialllm_ros.geometry import project
+from spatialllm_ros.questions.referring import SUPPORT_WORDS
 from spatialllm_ros.relations import Relation, SceneGeometry
 from spatialllm_ros.schema import Scene
 
@@ -34,12 +35,14 @@ class AskableScene:
     """A scene prepared for asking.
 
     Attributes:
-        named: indices of objects seen well enough that words single out.
+        seen: indices of objects seen well enough.
+        named: those of them that words single out.
         fronted: those of them whose front can be seen well enough.
     """
 
     scene: Scene
     geometry: SceneGeometry
+    seen: tuple[int, ...]
     named: tuple[int, ...]
     fronted: tuple[int, ...]
 
@@ -58,11 +61,14 @@ Candidates = Callable[[AskableScene], Iterator[Candidate]]
 def askable(scene: Scene, phrased: list[list[str]]) -> AskableScene:
     """Prepare a scene; ``phrased`` holds each object's phrases."""
     scale = scene.camera.width_px / REFERENCE_WIDTH_PX
-    named, fronted = [], []
+    seen, named, fronted = [], [], []
     for index, item in enumerate(scene.objects):
         left, top, right, bottom = item.box_xyxy_px
         size_px = max(right - left, bottom - top) / scale
-        if item.visibility < MIN_VISIBILITY or size_px < MIN_SIZE_PX or not phrased[index]:
+        if item.visibility < MIN_VISIBILITY or size_px < MIN_SIZE_PX:
+            continue
+        seen.append(index)
+        if not phrased[index]:
             continue
         named.append(index)
         if (
@@ -71,7 +77,8 @@ def askable(scene: Scene, phrased: list[list[str]]) -> AskableScene:
             and size_px >= MIN_FRONT_SIZE_PX
         ):
             fronted.append(index)
-    return AskableScene(scene, relations.scene_geometry(scene), tuple(named), tuple(fronted))
+    geometry = relations.scene_geometry(scene)
+    return AskableScene(scene, geometry, tuple(seen), tuple(named), tuple(fronted))
 
 
 def _clear(found: Iterator[Candidate]) -> Iterator[Candidate]:
@@ -192,6 +199,12 @@ def _with_heading(s: AskableScene, a: int, words: str) -> Relation:
 def colour(s: AskableScene, a: int) -> Relation:
     """Return the colour of an object; ambiguous where nobody annotated it."""
     return Relation(s.scene.objects[a].colour)
+
+
+def support(s: AskableScene, a: int) -> Relation:
+    """Return what an object stands on; ambiguous where that is none of the words of phrases."""
+    own = s.scene.objects[a].support
+    return Relation(own if own in SUPPORT_WORDS else relations.AMBIGUOUS)
 
 
 def image_sides(s: AskableScene) -> Iterator[Candidate]:

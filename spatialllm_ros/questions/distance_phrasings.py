@@ -4,6 +4,37 @@ from __future__ import annotations
 
 from spatialllm_ros.questions.wordings import Phrasings, phrasings
 
+MOST = (
+    'what is {most}?',
+    'what is the {most} object?',
+    'what is the {most} object in the image?',
+    'what is the {most} object {to} the camera?',
+    'what is the object {most} {to} me?',
+    'what is {most} {to} me?',
+    'what is {most} {to} you?',
+    'what is {most} {to} the camera?',
+    'what is {most} in view?',
+    'what object is {most}?',
+    'which object is {most}?',
+    'which object is the {most}?',
+    'which object is {most} {to} me?',
+    'which one is {most}?',
+    'name the {most} object.',
+    'tell me what is {most}.',
+)
+MOST_HELD_OUT = (
+    'what is the {most} object {to} me?',
+    'which object is {most} {to} the camera?',
+    'what is {most} in the image?',
+    'tell me which object is {most}.',
+)
+
+
+def most(word: str, preposition: str, wordings: tuple[str, ...] = MOST) -> tuple[str, ...]:
+    """Return wordings that ask what is nearest or farthest, by one of the words for it."""
+    return tuple(each.format(most=word, to=preposition) for each in wordings)
+
+
 DISTANCE_PHRASINGS: dict[str, Phrasings] = {
     'height_higher': phrasings(
         (
@@ -249,6 +280,22 @@ DISTANCE_PHRASINGS: dict[str, Phrasings] = {
             'how many metres above the floor is the {a}?',
             'how high is the {a} above the floor?',
             'how high up does the {a} sit?',
+        ),
+    ),
+    'location_nearest': phrasings(
+        (*most('nearest', 'to'), *most('closest', 'to')),
+        (*most('nearest', 'to', MOST_HELD_OUT), *most('closest', 'to', MOST_HELD_OUT)),
+    ),
+    'location_farthest': phrasings(
+        (
+            *most('farthest', 'from'),
+            'what is farthest away?',
+            'what is farthest away from me?',
+            'which object is farthest away?',
+        ),
+        (
+            *most('farthest', 'from', MOST_HELD_OUT),
+            'which object is farthest away from me?',
         ),
     ),
 }

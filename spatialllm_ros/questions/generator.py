@@ -13,12 +13,14 @@ from spatialllm_ros.questions.candidates import AskableScene, Candidate, askable
 from spatialllm_ros.questions.phrasings import PHRASINGS
 from spatialllm_ros.questions.question_types import QUESTION_TYPES, YES_NO, QuestionType
 from spatialllm_ros.questions.referring import (
+    SUPPORT_WORDS,
     draw_absent_phrase,
     draw_phrase,
     phrases_for,
 )
+from spatialllm_ros.questions.scene_candidates import listed
 from spatialllm_ros.questions.wordings import Phrasings
-from spatialllm_ros.scenes.catalogue import CATEGORIES
+from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
 from spatialllm_ros.schema import Mention, QuestionRecord, Scene
 
 ABSENT = -1
@@ -30,6 +32,7 @@ TRIES_PER_QUESTION = 3
 UNMARKED_SHARE = 0.1
 """Share of training questions without commas and question marks: people leave them out."""
 ROLES = 'abc'
+ANY_OBJECT, NOTHING = 'object', 'nothing'
 IRREGULAR_PLURALS = {'person': 'people'}
 COUNTED = ('0', '1', '2')
 
@@ -95,10 +98,14 @@ class _SceneQuestions:
         return made
 
     def _ask(self, kind: QuestionType) -> QuestionRecord | None:
-        if kind.name == 'exist':
-            return self._ask_existence(kind)
-        if kind.name == 'count':
-            return self._ask_count(kind)
+        whole = {
+            'exist': self._ask_existence,
+            'exist_any': self._ask_any,
+            'count': self._ask_count,
+            'list_of': self._ask_list,
+        }
+        if kind.name in whole:
+            return whole[kind.name](kind)
         candidate = self._draw_candidate(kind)
         if candidate is None:
             return None
@@ -108,7 +115,7 @@ class _SceneQuestions:
             role: (draw_phrase(self._phrases(kind, index), self.rng), index)
             for role, index in zip(ROLES, candidate.roles, strict=False)
         }
-        if self.rng.random() < ABSENT_SHARE:
+        if named and self.rng.random() < ABSENT_SHARE:
             return self._ask_of_absent(kind, named)
         return self._worded(kind, named, candidate.relation.label, candidate.relation.numbers)
 
@@ -180,21 +187,51 @@ class _SceneQuestions:
             return None
         return self._worded(kind, {'a': (phrase, index)}, label, {})
 
+    def _ask_any(self, kind: QuestionType) -> QuestionRecord | None:
+        """Ask whether there are objects of a category, be it one or many."""
+        label = YES_NO[int(self.rng.integers(2))]
+        present = {item.category for item in self.scene.scene.objects}
+        drawn = present if label == 'yes' else set(CATEGORIES) - present
+        category = str(self.rng.choice(sorted(drawn)))
+        own = self._of_category(category)
+        if own and not set(own) & set(self.scene.seen):
+            return None
+        if not self.balancer.take([Check((kind.name, category), label, YES_NO, slack=1)]):
+            return None
+        return self._worded(kind, self._plural_of(category, own), label, {})
+
     def _ask_count(self, kind: QuestionType) -> QuestionRecord | None:
         objects = self.scene.scene.objects
-        category = objects[int(self.rng.integers(len(objects)))].category
-        if self.rng.random() < 0.3:
-            category = str(self.rng.choice(tuple(CATEGORIES)))
-        own = [i for i, item in enumerate(objects) if item.category == category]
-        if not set(own) <= set(self.scene.named) and any(
-            objects[i].visibility < 0.35 for i in own
-        ):
+        category, draw = objects[int(self.rng.integers(len(objects)))].category, self.rng.random()
+        if draw < 0.4:
+            category = str(self.rng.choice(tuple(CATEGORIES))) if draw < 0.3 else ANY_OBJECT
+        own = self._of_category(category)
+        if not set(own) <= set(self.scene.seen):
             return None
         answer = str(len(own))
         if not self.balancer.take([Check((kind.name,), answer, COUNTED, slack=4)]):
             return None
+        return self._worded(kind, self._plural_of(category, own), answer, {})
+
+    def _of_category(self, category: str) -> list[int]:
+        objects = self.scene.scene.objects
+        return [i for i, item in enumerate(objects) if category in (item.category, ANY_OBJECT)]
+
+    def _plural_of(self, category: str, own: list[int]) -> dict[str, tuple[str, int]]:
         index = own[0] if len(own) == 1 else MANY if own else ABSENT
-        return self._worded(kind, {'a': (plural(category), index)}, answer, {})
+        return {'a': (plural(category), index)}
+
+    def _ask_list(self, kind: QuestionType) -> QuestionRecord | None:
+        """Ask what has a colour or stands on something, which nothing may."""
+        word = str(self.rng.choice((*COLOURS, *SUPPORT_WORDS)))
+        if self.rng.random() < 0.7:
+            own = self.scene.scene.objects[int(self.rng.choice(self.scene.named))]
+            word = own.colour if self.rng.random() < 0.5 else own.support
+        names = listed(self.scene, lambda item: word in (item.colour, item.support))
+        if names is None or word not in (*COLOURS, *SUPPORT_WORDS):
+            return None
+        phrase = SUPPORT_WORDS.get(word, word)
+        return self._worded(kind, {'a': (phrase, MANY)}, names or NOTHING, {})
 
     def _worded(
         self, kind: QuestionType, named: Mapping[str, tuple[str, int]], label: str,

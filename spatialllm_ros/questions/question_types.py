@@ -8,9 +8,9 @@ from enum import Enum
 from functools import partial
 
 from spatialllm_ros import relations
-from spatialllm_ros.questions import candidates
+from spatialllm_ros.questions import candidates, scene_candidates
 from spatialllm_ros.questions.candidates import AskableScene, Candidate, Candidates
-from spatialllm_ros.questions.referring import is_any, is_colourless, is_plain
+from spatialllm_ros.questions.referring import SUPPORT_WORDS, is_any, is_colourless, is_plain
 from spatialllm_ros.scenes.catalogue import COLOURS
 
 YES_NO = ('yes', 'no')
@@ -66,7 +66,7 @@ class QuestionType:
 
 
 def _nothing(_: AskableScene) -> Iterator[Candidate]:
-    """Return no candidates: existence and counting are asked by the generator itself."""
+    """Return no candidates: the generator itself asks what there is, how many and which."""
     return iter(())
 
 
@@ -140,7 +140,7 @@ QUESTION_TYPES: dict[str, QuestionType] = {
             Family.REASONING,
             partial(candidates.pairs_from_front, relations.side_towards),
             FOUR_SIDES,
-            weight=2.2,
+            weight=2.6,
         ),
         QuestionType(
             'multi_object_parallel',
@@ -168,7 +168,7 @@ QUESTION_TYPES: dict[str, QuestionType] = {
             Family.DISTANCE,
             partial(candidates.unordered_pairs, candidates.distance_between),
             metric=Metric.LENGTH,
-            weight=0.6,
+            weight=0.9,
         ),
         QuestionType(
             'height_above_floor',
@@ -199,7 +199,7 @@ QUESTION_TYPES: dict[str, QuestionType] = {
             weight=0.4,
         ),
         QuestionType('exist', Family.CONTROL, _nothing, YES_NO, may_name=is_plain, weight=0.7),
-        QuestionType('count', Family.CONTROL, _nothing, metric=Metric.WORDS, weight=0.6),
+        QuestionType('count', Family.CONTROL, _nothing, metric=Metric.WORDS, weight=0.8),
         QuestionType(
             'reasoning_collision',
             Family.REASONING,
@@ -241,11 +241,38 @@ QUESTION_TYPES: dict[str, QuestionType] = {
             partial(candidates.singles, candidates.colour, False),
             tuple(COLOURS),
             may_name=is_colourless,
+            weight=1.4,
+        ),
+        QuestionType(
+            'control_image_side', Family.CONTROL, candidates.image_sides, LEFT_RIGHT, weight=0.6
+        ),
+        QuestionType(
+            'location_support',
+            Family.DISTANCE,
+            partial(candidates.singles, candidates.support, False),
+            tuple(SUPPORT_WORDS),
+            may_name=is_plain,
+            weight=1.4,
+        ),
+        QuestionType(
+            'location_nearest',
+            Family.DISTANCE,
+            scene_candidates.nearest,
+            metric=Metric.WORDS,
+            weight=0.5,
+        ),
+        QuestionType(
+            'location_farthest',
+            Family.DISTANCE,
+            scene_candidates.farthest,
+            metric=Metric.WORDS,
             weight=0.4,
         ),
         QuestionType(
-            'control_image_side', Family.CONTROL, candidates.image_sides, LEFT_RIGHT, weight=0.4
+            'list', Family.CONTROL, scene_candidates.listing, metric=Metric.WORDS, weight=0.5
         ),
+        QuestionType('exist_any', Family.CONTROL, _nothing, YES_NO, weight=0.5),
+        QuestionType('list_of', Family.CONTROL, _nothing, metric=Metric.WORDS, weight=0.5),
     )
 }
 """Every question type by name: the twelve of 3DSRBench, others, multi-step and 2D control."""

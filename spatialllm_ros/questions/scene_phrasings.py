@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from spatialllm_ros.questions.wordings import Phrasings, phrasings
+from spatialllm_ros.questions.referring import SUPPORT_WORDS
+from spatialllm_ros.questions.wordings import Phrasings, for_each, phrasings
+from spatialllm_ros.scenes.catalogue import COLOURS
 
 SCENE_PHRASINGS: dict[str, Phrasings] = {
     'locate': phrasings(
@@ -84,6 +86,22 @@ SCENE_PHRASINGS: dict[str, Phrasings] = {
             'does the image show any {a}?',
         ),
     ),
+    'exist_any': phrasings(
+        (
+            'are there any {a}?',
+            'are there {a}?',
+            'are there any {a} here?',
+            'are there any {a} in view?',
+            'are there {a} in the image?',
+            'can you see {a}?',
+            'are any {a} there?',
+        ),
+        (
+            'are there any {a} in the image?',
+            'are there {a} in view?',
+            'are any {a} in view?',
+        ),
+    ),
     'count': phrasings(
         (
             'how many {a} are there?',
@@ -120,27 +138,23 @@ SCENE_PHRASINGS: dict[str, Phrasings] = {
             "what is the {a}'s colour?",
             'tell me the colour of the {a}.',
             'what colour is the {a} in the image?',
-            ('is the {a} red?', 'red'),
-            ('is the {a} orange?', 'orange'),
-            ('is the {a} yellow?', 'yellow'),
-            ('is the {a} green?', 'green'),
-            ('is the {a} blue?', 'blue'),
-            ('is the {a} purple?', 'purple'),
-            ('is the {a} white?', 'white'),
-            ('is the {a} black?', 'black'),
+            *for_each(
+                COLOURS,
+                'is the {a} {option}?',
+                "is the {a}'s colour {option}?",
+                'is the {a} {option} in the image?',
+                'does the {a} have the colour {option}?',
+                'is the colour of the {a} {option}?',
+                'is the {a} of colour {option}?',
+            ),
         ),
         (
             'which is the colour of the {a}?',
             'what colour does the {a} have?',
             'tell me what colour the {a} is.',
-            ('is the colour of the {a} red?', 'red'),
-            ('is the colour of the {a} orange?', 'orange'),
-            ('is the colour of the {a} yellow?', 'yellow'),
-            ('is the colour of the {a} green?', 'green'),
-            ('is the colour of the {a} blue?', 'blue'),
-            ('is the colour of the {a} purple?', 'purple'),
-            ('is the colour of the {a} white?', 'white'),
-            ('is the colour of the {a} black?', 'black'),
+            *for_each(
+                COLOURS, 'in the image, is the {a} {option}?', 'is the {a} of {option} colour?'
+            ),
         ),
     ),
     'control_image_side': phrasings(
@@ -160,8 +174,15 @@ SCENE_PHRASINGS: dict[str, Phrasings] = {
             ('is the {a} right of the {b}?', 'right'),
             ('in the image, is the {a} to the left of the {b}?', 'left'),
             ('in the image, is the {a} to the right of the {b}?', 'right'),
-            ('is the {a} on the left of the {b}?', 'left'),
-            ('is the {a} on the right of the {b}?', 'right'),
+            *for_each(
+                ('left', 'right'),
+                'is the {a} on the {option} of the {b}?',
+                'is the {a} at the {option} of the {b}?',
+                'is the {a} on the {option} side of the {b} in the image?',
+                'in the image, is the {a} {option} of the {b}?',
+                'do you see the {a} to the {option} of the {b}?',
+                'is the {a} to the {option} side of the {b}?',
+            ),
         ),
         (
             'is the {a} to the left or right of the {b} in the image?',
@@ -169,6 +190,91 @@ SCENE_PHRASINGS: dict[str, Phrasings] = {
             'is the {a} to the right or left of the {b}?',
             ('is the {a} on the left side of the {b}?', 'left'),
             ('is the {a} on the right side of the {b}?', 'right'),
+        ),
+    ),
+    'location_support': phrasings(
+        (
+            'what is the {a} on?',
+            'what does the {a} stand on?',
+            'what is the {a} standing on?',
+            'what is under the {a}?',
+            'on what does the {a} stand?',
+            'is the {a} on the floor, the block or the shelf?',
+            'does the {a} stand on the floor, on the block or on the shelf?',
+            'tell me what the {a} stands on.',
+            *for_each(
+                SUPPORT_WORDS,
+                'is the {a} on the {option}?',
+                'is the {a} on a {option}?',
+                'is the {a} standing on the {option}?',
+                'does the {a} stand on a {option}?',
+            ),
+        ),
+        (
+            'on what is the {a}?',
+            'is the {a} on the floor, on the block or on the shelf?',
+            'tell me what the {a} is on.',
+            *for_each(
+                SUPPORT_WORDS,
+                'does the {a} stand on the {option}?',
+                'is the {a} standing on a {option}?',
+            ),
+        ),
+    ),
+    'list': phrasings(
+        (
+            'what do you see?',
+            'what can you see?',
+            'what is there?',
+            'what is in the image?',
+            'what is in view?',
+            'what does the image show?',
+            'what can the camera see?',
+            'what do i see?',
+            'what is here?',
+            'what objects are there?',
+            'what objects do you see?',
+            'which objects are there?',
+            'which objects do you see?',
+            'which objects are in the image?',
+            'which objects can you see?',
+            'list the objects.',
+            'list the objects in the image.',
+            'list what you see.',
+            'name the objects.',
+            'name the objects that you see.',
+            'tell me what you see.',
+            'tell me what is there.',
+            'describe the image.',
+            'describe what you see.',
+        ),
+        (
+            'what can you see in the image?',
+            'what objects are in the image?',
+            'which objects are in view?',
+            'list the objects that you see.',
+            'tell me what is in the image.',
+        ),
+    ),
+    'list_of': phrasings(
+        (
+            'what is {a}?',
+            'what can you see that is {a}?',
+            'what objects are {a}?',
+            'which objects are {a}?',
+            'which objects do you see that are {a}?',
+            'which objects in the image are {a}?',
+            'list the objects that are {a}.',
+            'list what is {a}.',
+            'name the objects that are {a}.',
+            'name what is {a}.',
+            'tell me what is {a}.',
+        ),
+        (
+            'what do you see that is {a}?',
+            'what is {a} in the image?',
+            'which objects can you see that are {a}?',
+            'tell me which objects are {a}.',
         ),
     ),
 }

@@ -11,7 +11,7 @@ import re
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from spatialllm_ros.questions.generator import plural
+from spatialllm_ros.questions.generator import NOTHING, plural
 from spatialllm_ros.questions.phrasings import PHRASINGS
 from spatialllm_ros.questions.question_types import QUESTION_TYPES
 from spatialllm_ros.questions.referring import SUPPORT_WORDS
@@ -30,6 +30,7 @@ ANSWER_WORDS = (
     'there',
     'is',
     'no',
+    NOTHING,
 )
 TENTHS, WHOLE = 200, 361
 """Numbers 0.0 to 19.9 and 0 to 360 are single tokens."""

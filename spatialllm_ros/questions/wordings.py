@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 Wording = str | tuple[str, str]
@@ -28,6 +28,13 @@ class Phrasings:
     def is_reversed(self, wording: str) -> bool:
         """Whether a wording asks for the opposite of the relation."""
         return any(word in wording for word in self.reversed_words)
+
+
+def for_each(options: Iterable[str], *wordings: str) -> tuple[Wording, ...]:
+    """Return wordings of yes and no for each option, which stands where they say ``{option}``."""
+    return tuple(
+        (wording.replace('{option}', option), option) for wording in wordings for option in options
+    )
 
 
 def phrasings(

@@ -103,7 +103,7 @@ def _all_named(scene: Scene) -> AskableScene:
         if item.phrase and item.visibility >= MIN_VISIBILITY
     )
     fronted = tuple(index for index in named if scene.objects[index].has_front)
-    return AskableScene(scene, scene_geometry(scene), named, fronted)
+    return AskableScene(scene, scene_geometry(scene), named, named, fronted)
 
 
 def _worded(name: str, candidate: Candidate, seen: AskableScene) -> tuple[str, str]:

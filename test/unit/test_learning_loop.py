@@ -239,6 +239,11 @@ def test_a_run_goes_on_with_the_stage_it_was_in(tmp_path):
     assert stages_to_run(recipe, tmp_path) == ['alignment', 'instruction']
 
 
+def test_a_model_trained_on_begins_with_its_heads(tmp_path):
+    recipe = load_recipe(NANO.with_name('nano-words.yaml'))
+    assert stages_to_run(recipe, tmp_path) == ['heads', 'instruction']
+
+
 def test_a_stage_that_the_recipe_lacks_is_named(tmp_path):
     with pytest.raises(ConfigError, match="found 'alignement'"):
         run_recipe(load_recipe(NANO), tmp_path, only='alignement')

@@ -18,6 +18,7 @@ from spatialllm_ros.learning.question_arrays import (
 )
 from spatialllm_ros.learning.question_stage import QuestionStage, mentions_of
 from spatialllm_ros.learning.recipe import StageConfig
+from spatialllm_ros.learning.stage_modules import stage_module
 from spatialllm_ros.questions.vocabulary import build_tokenizer
 from spatialllm_ros.schema import Mention, QuestionRecord
 
@@ -311,3 +312,14 @@ def test_a_frozen_decoder_leaves_the_projector_to_learn(stage, batch):
     learned = {name.split('.')[1] for name in gradients(frozen, batch) if name[:5] == 'model'}
     QuestionStage(stage.model, stage_config())  # as it was
     assert learned == {'projector', 'camera_projection'}
+
+
+def test_heads_that_learn_alone_leave_the_model_at_rest(batch):
+    alone = stage_module('heads', tiny_model(TOKENIZER.get_vocab_size()), stage_config())
+    losses = alone(batch)
+    losses['total'].backward()
+    learned = {name for name, value in alone.named_parameters() if value.grad is not None}
+    expected = {name for name, _ in alone.named_parameters() if not name.startswith('model.')}
+    assert {name.split('.')[0] for name in expected} == {'heads', 'probe'}
+    assert learned == expected
+    assert not losses['answer'].requires_grad

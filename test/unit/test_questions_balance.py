@@ -1,5 +1,6 @@
 """Answers must not follow from a question's words: exact balance, and blind look-up tables."""
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import replace
 
@@ -8,12 +9,17 @@ import pytest
 
 from spatialllm_ros.questions import QUESTION_TYPES, Balancer, generate, generator
 from spatialllm_ros.questions.balance import Check
+from spatialllm_ros.questions.generator import plural
 from spatialllm_ros.questions.phrasings import PHRASINGS
+from spatialllm_ros.scenes.catalogue import CATEGORIES
 
-CLOSED = [name for name, kind in QUESTION_TYPES.items() if kind.is_closed]
+PLURAL = 'exist_any'
+"""Asks for a category by its plural, which is no mention where there are many."""
+CLOSED = [name for name, kind in QUESTION_TYPES.items() if kind.is_closed and name != PLURAL]
 FIXED = [name for name in CLOSED if QUESTION_TYPES[name].options]
 AFFIRMED = [f'{name}: yes or no' for name in CLOSED if PHRASINGS[name].affirmed]
 """The same in wordings that ask whether one answer holds."""
+PLURALS = {plural(category) for category in CATEGORIES}
 WORLDS, PER_WORLD = 1500, 16
 HELD_OUT = 900_000_000
 
@@ -144,6 +150,16 @@ def test_no_category_wins_more_often_than_another(exact, name):
     for pair, found in counts.items():
         low, high = sorted(found[category] for category in pair)
         assert high - low <= 2
+
+
+def test_whether_there_are_any_is_yes_as_often_as_no_for_each_category(sampled_scene):
+    answers = defaultdict(Counter)
+    for _, record in ask(sampled_scene, 0, 'train'):
+        if record.type == PLURAL:
+            (name,) = PLURALS & set(re.findall('[a-z]+', record.question))
+            answers[name][record.answer] += 1
+    assert set(answers) == PLURALS
+    assert all(abs(found['yes'] - found['no']) <= 1 for found in answers.values())
 
 
 def test_a_balancer_stops_the_answer_that_runs_ahead():

@@ -8,6 +8,7 @@ import pytest
 from spatialllm_ros.questions import QUESTION_TYPES
 from spatialllm_ros.questions.generator import fill
 from spatialllm_ros.questions.phrasings import PHRASINGS
+from spatialllm_ros.questions.wordings import for_each, phrasings
 from spatialllm_ros.schema import Mention
 
 BENCHMARK = {
@@ -40,6 +41,12 @@ OTHERS = {
     'reasoning_object_turns': 'abc',
     'control_colour': 'a',
     'control_image_side': 'ab',
+    'location_support': 'a',
+    'location_nearest': '',
+    'location_farthest': '',
+    'exist_any': 'a',
+    'list': '',
+    'list_of': 'a',
 }
 ROLES = {**BENCHMARK, **OTHERS}
 DIRECT = {'higher', 'closer', 'nearer', 'facing', 'face', 'look', 'looking'}
@@ -110,6 +117,8 @@ def test_closed_questions_say_their_options_or_ask_for_a_side():
                 assert 'side' in words
             elif len(kind.options) == 8:
                 assert 'colour' in words
+            elif name == 'location_support' and 'floor' not in words:
+                assert words & {'on', 'stand', 'under'}
             elif kind.options:
                 assert set(kind.options) <= words
 
@@ -138,6 +147,12 @@ def test_a_wording_of_yes_and_no_names_the_answer_that_it_asks_for_and_no_other(
     for wording, label in own.affirmed.items():
         asked = [each for each in possible if re.search(ASKS_FOR.get(each, each), wording)]
         assert asked == [label], wording
+
+
+def test_a_wording_for_each_option_asks_for_it():
+    own = phrasings(('which?', *for_each(('left', 'right'), 'is the {a} {option}?')), ())
+    assert own.train == ('which?', 'is the {a} left?', 'is the {a} right?')
+    assert own.affirmed == {'is the {a} left?': 'left', 'is the {a} right?': 'right'}
 
 
 def test_phrases_are_put_in_with_their_places_and_articles():

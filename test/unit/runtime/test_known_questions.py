@@ -14,10 +14,12 @@ from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / 'docs' / 'guide' / 'questions.md').read_text()
 NOUN = '|'.join(word for name in CATEGORIES for word in (plural(name), name))
-PHRASE = rf'((small|large) )?(({"|".join(COLOURS)}) )?({NOUN})( on the (floor|block|shelf))?'
+COLOUR, PLACE = '|'.join(COLOURS), 'on the (floor|block|shelf)'
+PHRASE = rf'((small|large) )?(({COLOUR}) )?({NOUN})( {PLACE})?'
+SLOTS = {'list_of': f'({COLOUR}|{PLACE})'}
 WORDINGS = [
-    re.compile(re.sub(r'\\\{.\\\}', lambda _: PHRASE, re.escape(wording)))
-    for phrasings in PHRASINGS.values()
+    re.compile(SLOTS.get(name, PHRASE).join(re.split(r'\\\{.\\\}', re.escape(wording))))
+    for name, phrasings in PHRASINGS.items()
     for wording in (*phrasings.train, *phrasings.evaluation)
 ]
 
