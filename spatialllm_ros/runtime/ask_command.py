@@ -21,6 +21,7 @@ from spatialllm_ros.schema import Answer, Frame, Query
 
 EXAMPLES = """\
 examples:
+  spatialllm ask kitchen.jpg 'what do you see?'
   spatialllm ask kitchen.jpg 'is the mug next to the bottle?' --option yes --option no
   spatialllm ask kitchen.jpg 'how far away is the mug?' --fov-deg 69
   spatialllm ask drive.mcap 'is there a red car?' --every 30 --json
