@@ -14,7 +14,8 @@ from spatialllm_ros.scenes.jobs import Part, Workers
 from spatialllm_ros.scenes.shard_questions import Asking, write_questions
 from spatialllm_ros.scenes.shards import RenderedScene, shard_path, write_shard
 
-SHARDS, SCENES = 3, 40
+SHARDS, SCENES = 3, 150
+"""Enough of the rarest type: what a balancer lets pass weighs little then."""
 ASKING = Asking(per_scene=12)
 
 
