@@ -5,17 +5,25 @@ Truth is read again from the text: the wording gives the roles, plain geometry t
 
 import math
 import re
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from asked_scenes import (
+    NOTHING_THERE,
+    PLURALS,
+    ask,
+    asked_pairs,
+    distance_m,
+    fits,
+    of_type,
+    phrase_of,
+)
 
 from spatialllm_ros import relations
 from spatialllm_ros.errors import GeometryError
 from spatialllm_ros.geometry import unit
 from spatialllm_ros.questions import QUESTION_TYPES, Balancer, generate
-from spatialllm_ros.questions.generator import plural
 from spatialllm_ros.questions.phrasings import PHRASINGS
 from spatialllm_ros.questions.vocabulary import whole_answers
 from spatialllm_ros.runtime.answers import is_finished, likely_next, locate, parse_answer
@@ -60,51 +68,11 @@ PLAIN = (
     'location_next_to',
     'exist',
 )
-SUPPORTS = ('floor', 'block', 'shelf')
-PLURALS = ('count', 'exist_any', 'list_of')
-NOTHING_THERE = 'there is no '
 
 
 @pytest.fixture(scope='module')
 def asked(sampled_scene):
-    """Return (scene, question) pairs of both splits."""
-    return [
-        (scene, record)
-        for split, first_seed in (('train', 0), ('eval', 900_000_000))
-        for scene, records in ask(sampled_scene, range(first_seed, first_seed + 250), split)
-        for record in records
-    ]
-
-
-def ask(scene_of, seeds, split):
-    balancer = Balancer()
-    for seed in seeds:
-        scene = scene_of(seed)
-        yield scene, generate(scene, np.random.default_rng(seed), balancer, 16, split=split)
-
-
-def of_type(asked, *names):
-    found = [
-        (scene, record)
-        for scene, record in asked
-        if record.type in names and not record.answer.startswith(NOTHING_THERE)
-    ]
-    assert len(found) >= 20
-    return found
-
-
-def phrase_of(record, mention) -> str:
-    return record.question[mention.start : mention.end]
-
-
-def fits(phrase, item) -> bool:
-    name, _, place = phrase.partition(' on the ')
-    *adjectives, category = name.split()
-    return (
-        category == item.category
-        and all(word in (item.colour, item.size_word) for word in adjectives)
-        and (not place or place == item.support)
-    )
+    return asked_pairs(sampled_scene)
 
 
 def height_m(scene, index) -> float:
@@ -201,10 +169,6 @@ def test_headings_and_descriptions_agree_with_the_geometry(asked):
             assert words[-1] == 'degrees'
 
 
-def distance_m(scene, index) -> float:
-    return math.hypot(*scene.objects[index].centre_optical_m)
-
-
 def test_existence_is_asked_of_what_is_there_once_or_not_at_all(asked):
     for scene, record in of_type(asked, 'exist'):
         (mention,) = record.mentions
@@ -235,46 +199,6 @@ def test_most_answers_go_on_as_their_forms_do(asked):
     assert set(right) == {'is no', 'row', 'distance', 'm heading', 'm height'}
     for own in right.values():
         assert np.mean(own) > 0.5 - 1 / math.sqrt(len(own))
-
-
-def of_its_plural(scene, record) -> list[int]:
-    """Return the objects of the category whose plural a question names."""
-    names = {plural(category): category for category in (*CATEGORIES, 'object')}
-    (asked_for,) = [names[word] for word in re.findall('[a-z]+', record.question) if word in names]
-    own = [i for i, o in enumerate(scene.objects) if asked_for in (o.category, 'object')]
-    named = (own or [-1]) if len(own) < 2 else []
-    assert [mention.object_index for mention in record.mentions] == named
-    return own
-
-
-def test_counts_are_counted(asked):
-    seen = Counter()
-    for scene, record in of_type(asked, 'count'):
-        assert record.answer == str(len(of_its_plural(scene, record)))
-        seen[record.answer] += 1
-    assert min(seen[each] for each in '012') > 30
-
-
-def test_whether_there_are_any_is_yes_of_one_and_of_many(asked):
-    counts = Counter()
-    for scene, record in of_type(asked, 'exist_any'):
-        own = of_its_plural(scene, record)
-        assert record.answer == ('yes' if own else 'no')
-        counts[min(len(own), 2)] += 1
-    assert min(counts[n] for n in (0, 1, 2)) > 10
-
-
-def test_what_is_mostly_hidden_is_not_counted(sampled_scene):
-    scene = sampled_scene(0)
-    hidden = replace(scene.objects[0], visibility=0.2)
-    scene = replace(scene, objects=(hidden, *scene.objects[1:]))
-    questions = [
-        record.question
-        for seed in range(60)
-        for record in generate(scene, np.random.default_rng(seed), Balancer(), 4, types=('count',))
-    ]
-    assert len(questions) > 60
-    assert not [text for text in questions if plural(hidden.category) in re.findall('\\w+', text)]
 
 
 def test_an_absent_object_is_said_to_be_absent_by_its_phrase(asked):
@@ -328,89 +252,6 @@ def test_colours_and_sides_of_the_flat_image_are_those_of_the_scene(asked, read_
         assert record.answer == (
             side if len(asked_for) == 2 else 'yes' if asked_for == [side] else 'no'
         )
-
-
-def test_what_an_object_stands_on_is_what_the_scene_says(asked):
-    for scene, record in of_type(asked, 'location_support'):
-        (mention,) = record.mentions
-        support = scene.objects[mention.object_index].support
-        told = set(SUPPORTS) & set(re.findall('[a-z]+', record.question))
-        if record.options == SUPPORTS:
-            assert record.answer == support
-        else:
-            assert record.answer == ('yes' if told == {support} else 'no')
-        assert ' on ' not in phrase_of(record, mention)
-
-
-@pytest.mark.parametrize(('name', 'sign'), [('location_nearest', 1), ('location_farthest', -1)])
-def test_the_nearest_and_the_farthest_are_told_by_their_distance(asked, name, sign):
-    for scene, record in of_type(asked, name):
-        (index,) = [i for i, item in enumerate(scene.objects) if fits(record.answer, item)]
-        item = scene.objects[index]
-        assert record.answer == f'{item.colour} {item.category}'
-        others = [i for i in range(len(scene.objects)) if i != index]
-        apart_m = [sign * (distance_m(scene, i) - distance_m(scene, index)) for i in others]
-        assert min(apart_m, default=1) > 0.24
-        assert not record.mentions
-
-
-def test_what_is_seen_is_listed_from_left_to_right(asked):
-    for scene, record in of_type(asked, 'list'):
-        ordered = sorted(
-            scene.objects, key=lambda o: o.centre_optical_m[0] / o.centre_optical_m[2]
-        )
-        assert record.answer == ' and '.join(item.category for item in ordered)
-
-
-def test_what_has_a_colour_or_stands_on_something_is_listed_likewise(asked):
-    answers = Counter()
-    for scene, record in of_type(asked, 'list_of'):
-        words = re.findall('[a-z]+', record.question)
-        (asked_for,) = (set(COLOURS) | set(SUPPORTS)) & set(words)
-        meant = [item for item in scene.objects if asked_for in (item.colour, item.support)]
-        meant.sort(key=lambda item: item.centre_optical_m[0] / item.centre_optical_m[2])
-        assert record.answer == (' and '.join(item.category for item in meant) or 'nothing')
-        assert ('on the' in record.question) == (asked_for in SUPPORTS)
-        answers[record.answer] += 1
-    assert 0.1 < answers['nothing'] / answers.total() < 0.5
-
-
-def test_all_objects_are_counted_together(sampled_scene):
-    found = [
-        (len(scene.objects), record.answer)
-        for scene in map(sampled_scene, range(200))
-        for record in generate(scene, np.random.default_rng(0), Balancer(), 9, types=('count',))
-        if 'objects' in record.question
-    ]
-    assert len(found) > 10
-    assert all(answer in (str(count), 'yes') for count, answer in found)
-
-
-def listed_and_nearest(scene) -> set[str]:
-    return {
-        record.type
-        for seed in range(20)
-        for record in generate(
-            scene, np.random.default_rng(seed), Balancer(), 2,
-            types=('list', 'location_nearest', 'location_farthest'),
-        )
-    }  # fmt: skip
-
-
-def test_what_is_seen_a_little_makes_lists_and_the_nearest_unclear(sampled_scene):
-    """Whether to name it is anybody's guess; what nobody sees changes nothing."""
-    every = {'list', 'location_nearest', 'location_farthest'}
-    scene = next(s for s in map(sampled_scene, range(99)) if listed_and_nearest(s) == every)
-    near = min(range(len(scene.objects)), key=lambda index: distance_m(scene, index))
-
-    def seen(visibility):
-        objects = list(scene.objects)
-        objects[near] = replace(objects[near], visibility=visibility)
-        return listed_and_nearest(replace(scene, objects=tuple(objects)))
-
-    assert seen(0.36) == every
-    assert seen(0.34) == seen(0.06) == {'location_farthest'}
-    assert {'list', 'location_farthest'} <= seen(0.04)
 
 
 def test_equal_generators_make_equal_questions(sampled_scene):
@@ -481,17 +322,3 @@ def test_an_empty_scene_has_nothing_to_ask():
             replace(empty, camera=replace(camera, up_optical=None)),
             np.random.default_rng(0), Balancer(), 16,
         )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ('category', 'many'),
-    [
-        ('car', 'cars'),
-        ('person', 'people'),
-        ('bus', 'buses'),
-        ('box', 'boxes'),
-        ('bench', 'benches'),
-    ],
-)
-def test_plurals(category, many):
-    assert plural(category) == many
