@@ -37,6 +37,10 @@ def views():
     return seen
 
 
+SIDE = 'control_image_side'
+"""A turn keeps who is left of whom, but not that they are far enough apart to be asked."""
+
+
 def asked(scene):
     """Return the questions of a scene as if all of it were in full view."""
     objects = tuple(
@@ -45,7 +49,7 @@ def asked(scene):
     rng = np.random.Generator(np.random.PCG64(0))
     records = generate(
         replace(scene, objects=objects), rng, Balancer(), 16, split='eval',
-        types=[name for name in worlds.TYPES if name != worlds.ABSENT_OBJECT],
+        types=[name for name in worlds.TYPES if name not in (worlds.ABSENT_OBJECT, SIDE)],
     )  # fmt: skip
     return [(record.question, record.answer) for record in records]
 
