@@ -81,6 +81,12 @@ class _SceneQuestions:
         self._phrased = [phrases_for(scene.objects, i) for i in range(len(scene.objects))]
         self.scene: AskableScene = askable(scene, self._phrased)
         self._candidates: dict[str, list[Candidate]] = {}
+        self._whole = {
+            'exist': self._ask_existence,
+            'exist_any': self._ask_any,
+            'count': self._ask_count,
+            'list_of': self._ask_list,
+        }
 
     def make(self, count: int, types: Collection[str]) -> list[QuestionRecord]:
         names = list(types)
@@ -98,14 +104,8 @@ class _SceneQuestions:
         return made
 
     def _ask(self, kind: QuestionType) -> QuestionRecord | None:
-        whole = {
-            'exist': self._ask_existence,
-            'exist_any': self._ask_any,
-            'count': self._ask_count,
-            'list_of': self._ask_list,
-        }
-        if kind.name in whole:
-            return whole[kind.name](kind)
+        if kind.name in self._whole:
+            return self._whole[kind.name](kind)
         candidate = self._draw_candidate(kind)
         if candidate is None:
             return None
@@ -223,12 +223,15 @@ class _SceneQuestions:
 
     def _ask_list(self, kind: QuestionType) -> QuestionRecord | None:
         """Ask what has a colour or stands on something, which nothing may."""
-        word = str(self.rng.choice((*COLOURS, *SUPPORT_WORDS)))
+        words = (*COLOURS, *SUPPORT_WORDS)
+        word = str(self.rng.choice(words))
         if self.rng.random() < 0.7:
             own = self.scene.scene.objects[int(self.rng.choice(self.scene.named))]
             word = own.colour if self.rng.random() < 0.5 else own.support
+        if word not in words:
+            return None
         names = listed(self.scene, lambda item: word in (item.colour, item.support))
-        if names is None or word not in (*COLOURS, *SUPPORT_WORDS):
+        if names is None:
             return None
         phrase = SUPPORT_WORDS.get(word, word)
         return self._worded(kind, {'a': (phrase, MANY)}, names or NOTHING, {})

@@ -43,6 +43,7 @@ def phrase_of(record, mention) -> str:
 
 
 def fits(phrase, item) -> bool:
+    """Whether a person who reads the words one by one would accept this object."""
     name, _, place = phrase.partition(' on the ')
     *adjectives, category = name.split()
     return (

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from asked_scenes import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,17 +39,6 @@ things = st.lists(
     min_size=1,
     max_size=6,
 )
-
-
-def fits(phrase, item) -> bool:
-    """Whether a person who reads the words one by one would accept this object."""
-    name, _, place = phrase.partition(' on the ')
-    *adjectives, category = name.split()
-    return (
-        category == item.category
-        and all(word in (item.colour, item.size_word) for word in adjectives)
-        and (not place or place == item.support)
-    )
 
 
 @given(things)
