@@ -2,6 +2,7 @@
 
 python export/plan_export.py training/recipes/8b.yaml --context 1024
 python export/plan_export.py training/recipes/nano.yaml --image 256x192 --questions 8
+python export/plan_export.py training/recipes/8b.yaml --context 1024 --vocabulary 2000
 python export/plan_export.py training/recipes/{nano,small,8b}.yaml --context 1024 --on-robots
 """
 
@@ -25,13 +26,19 @@ def main() -> None:
     parser.add_argument('recipes', type=Path, nargs='+', metavar='RECIPE')
     add_size_options(parser)
     parser.add_argument(
+        '--vocabulary', type=int, metavar='N',
+        help='as if only so many entries of the vocabulary were kept',
+    )  # fmt: skip
+    parser.add_argument(
         '--on-robots', action='store_true',
         help='tables in Markdown of what the models take where they run',
     )  # fmt: skip
     args = parser.parse_args()
     try:
         settings = ExportSettings(**size_settings(args))
-        plans = [plan_export(load_recipe(recipe), settings) for recipe in args.recipes]
+        plans = [
+            plan_export(load_recipe(recipe), settings, args.vocabulary) for recipe in args.recipes
+        ]
     except SpatialLLMError as error:
         sys.exit(str(error))
     if args.on_robots:

@@ -26,9 +26,11 @@ from spatialllm_ros.deploy.image_size import set_image_size
 from spatialllm_ros.deploy.products import product_weights
 from spatialllm_ros.deploy.weight_only import block_of
 from spatialllm_ros.deploy.weight_storage import INSIDE_BYTES, Values, WeightStore
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.geometry import CAMERA_FEATURES
 from spatialllm_ros.learning.plan import planned_config
 from spatialllm_ros.learning.recipe import Recipe
+from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.model.spatialllm import SpatialLLMForConditionalGeneration
 from spatialllm_ros.model.token_weights import are_read
 from spatialllm_ros.runtime.bundle import DECODER, EMBEDDINGS, VISION
@@ -87,18 +89,24 @@ class ExportPlan:
         return '\n'.join([*lines, '', FOOTNOTE])
 
 
-def plan_export(recipe: Recipe, settings: ExportSettings) -> ExportPlan:
+def plan_export(
+    recipe: Recipe, settings: ExportSettings, vocabulary: int | None = None
+) -> ExportPlan:
     """Build the recipe's model without weights, write its graph and count.
 
     Args:
         recipe: of the model.
-        settings: of the export; its vocabulary stays whole here, for there are no words yet.
+        settings: of the export; its words are not looked at, for no tokenizer is fetched.
+        vocabulary: how many entries are kept of the model's; all of them if not given.
 
     Raises:
         ConfigError: the recipe's sizes make no model, or one that cannot be exported so.
     """
+    built = planned_config(recipe)
+    if vocabulary is not None:
+        _cut_vocabulary(built, vocabulary)
     with torch.device('meta'):
-        model = SpatialLLMForConditionalGeneration(planned_config(recipe)).eval()
+        model = SpatialLLMForConditionalGeneration(built).eval()
     if settings.image_size is not None:
         set_image_size(model, settings.image_size)
     settings = with_context(model.config, settings)
@@ -122,6 +130,16 @@ def plan_export(recipe: Recipe, settings: ExportSettings) -> ExportPlan:
         cache_per_token=CACHE_BYTES * config.num_hidden_layers * 2 * heads.keys * heads.size,
         memory=LIBRARIES_BYTES + DECODER_COPIES_BYTES * largest + VISION_COPIES_BYTES * vision,
     )
+
+
+def _cut_vocabulary(config: SpatialLLMConfig, entries: int) -> None:
+    whole = config.text_config.vocab_size
+    if not 0 < entries <= whole:
+        raise ConfigError(
+            f"expected 1 to {whole} entries of the model's vocabulary to keep, found {entries}; "
+            'name fewer, or leave it whole'
+        )
+    config.text_config.vocab_size = entries
 
 
 class _SizesOnly(WeightStore):

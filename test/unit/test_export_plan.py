@@ -53,6 +53,25 @@ def test_plan_of_eight_billion_counts_as_a_hand_does():
     assert 'float32 weights in a data file' in plan.table()
 
 
+def test_plan_of_a_cut_vocabulary_has_so_many_rows_fewer():
+    recipe, settings = load_recipe(RECIPES / '8b.yaml'), replace(SETTINGS, context=1024)
+    whole, cut = plan_export(recipe, settings), plan_export(recipe, settings, 2000)
+    rows = 128256 + 5 - 2000
+    fewer = {
+        name: sizes['float32'] - cut.files[name]['float32'] for name, sizes in whole.files.items()
+    }
+    assert fewer['vision.onnx'] == 0
+    assert fewer['decoder.onnx'] == pytest.approx(4 * 4096 * rows, rel=1e-6)
+    assert fewer['embeddings.npy'] == 2 * 4096 * rows
+    assert fewer['model.safetensors'] == 2 * 2 * 4096 * rows  # words in, words out
+
+
+@pytest.mark.parametrize('entries', [0, -1, 10**6])
+def test_a_vocabulary_cannot_be_cut_to_more_than_it_has_or_to_nothing(entries):
+    with pytest.raises(ConfigError, match=f'entries .* to keep, found {entries}'):
+        plan_export(load_recipe(RECIPES / 'nano.yaml'), SETTINGS, entries)
+
+
 @pytest.mark.parametrize('precision', ['int8', 'int4'])
 def test_plan_of_quantised_half_precision_is_what_quantising_writes(tmp_path, precision):
     plan = plan_export(load_recipe(RECIPES / 'nano.yaml'), SETTINGS)
