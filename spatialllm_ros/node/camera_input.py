@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -87,7 +88,7 @@ class CameraInput:
             frames: takes the good ones and counts the others.
         """
         self.remark = self._no_gravity = ''
-        self._mismatch: Describe | None = None
+        self._mismatches: dict[str, Describe] = {}  # by topic
         self._told = ''
         self._is_first = True
         self._node, self._camera, self._up, self._frames = node, camera, up, frames
@@ -96,10 +97,12 @@ class CameraInput:
         self._info: CameraInfo | None = None
         self._subscriptions: list[Any] = []
         self._convert = convert
+        self._kind = Image if camera.transport == 'raw' else CompressedImage
         self.topic = node.resolve_topic_name(image_topic(camera))
-        info = node.resolve_topic_name(info_topic(camera))
+        self._info_topic = node.resolve_topic_name(info_topic(camera))
         self._to_calibrate = (
-            f'publish on {info} the CameraInfo of its images; field_of_view_deg only guesses'
+            f'publish on {self._info_topic} the CameraInfo of its images; field_of_view_deg only '
+            'guesses'
         )
 
     def open(self) -> None:
@@ -108,21 +111,18 @@ class CameraInput:
         Raises:
             ConfigError: the parameters ask for a quality of service that cannot be.
         """
-        kind = Image if self._camera.transport == 'raw' else CompressedImage
         self._subscribe(CameraInfo, info_topic(self._camera), self._on_info)
-        self._subscribe(kind, image_topic(self._camera), self._on_image)
+        self._subscribe(self._kind, image_topic(self._camera), self._on_image)
 
     def problem(self) -> str:
         """Return what a person should know of the camera; empty where all is well."""
-        if self._mismatch is None:
-            if not self._frames.counts(self._camera.name).received:
-                return self._silence()
-            return '; '.join(filter(None, (self.remark, self._no_gravity)))
-        mismatch = self._mismatch()
-        if mismatch != self._told:
+        mismatch = '; '.join(describe() for describe in self._mismatches.values())
+        if mismatch not in {'', self._told}:
             self._told = mismatch
             self._logger.warning(mismatch)
-        return mismatch
+        if self._frames.counts(self._camera.name).received:
+            return '; '.join(filter(None, (mismatch, self.remark, self._no_gravity)))
+        return mismatch or self._silence()
 
     def _silence(self) -> str:
         """Say that no image came, and to the log, too, once that is no matter of starting up."""
@@ -139,21 +139,21 @@ class CameraInput:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
-        self._info, self._mismatch = None, None
+        self._info = None
+        self._mismatches.clear()
 
     def _subscribe(self, kind: Any, topic: str, take: Callable[[Any], None]) -> None:
-        self._subscriptions.append(
-            subscribe_newest(self._node, kind, topic, take, self._on_mismatch)
-        )
+        def heard(message: Any) -> None:
+            self._mismatches.pop(topic, None)  # somebody else publishes, too
+            take(message)
 
-    def _on_mismatch(self, mismatch: Describe) -> None:
-        self._mismatch = mismatch
+        on_mismatch = partial(self._mismatches.__setitem__, topic)
+        self._subscriptions.append(subscribe_newest(self._node, kind, topic, heard, on_mismatch))
 
     def _on_info(self, info: CameraInfo) -> None:
         self._info = info
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        self._mismatch = None  # somebody else publishes, too
         try:
             rgb = self._convert(message)
         except UnfitImageError as error:

@@ -4,9 +4,15 @@ import pytest
 
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
 
+from sensor_msgs.msg import CameraInfo
+
 from spatialllm_msgs.msg import Status
 
+RATE_HZ = 20.0
+"""Of the camera: so many images are a second's, in which diagnostics are told."""
+
 OVERRIDE = 'qos_overrides./image.subscription.{}'
+INFO_OVERRIDE = 'qos_overrides./camera_info.subscription.reliability'
 
 
 def test_a_publisher_that_offers_too_little_is_named_once(start_node, peer):
@@ -26,6 +32,20 @@ def test_a_publisher_that_offers_too_little_is_named_once(start_node, peer):
     assert '/peer offers best_effort' in message
     assert 'qos_overrides./image.subscription.reliability' in message
     assert node.log.count('/peer offers best_effort') == 1
+
+
+def test_images_do_not_hide_that_the_intrinsics_of_their_camera_do_not_come(start_node, peer):
+    start_node(**{INFO_OVERRIDE: 'reliable'})
+    diagnostics = peer.diagnostics()
+
+    def told():
+        camera = diagnostics().get('spatialllm: camera camera', {})
+        return int(camera.get('frames received', 0)) > RATE_HZ and camera['message']
+
+    with peer.filming(info=CameraInfo()):  # best effort
+        message = peer.until(told)
+    assert message.startswith('/camera_info: /spatialllm expected reliability reliable')
+    assert '/peer offers best_effort' in message
 
 
 def test_the_life_cycle_keeps_overrides(start_node, peer):
