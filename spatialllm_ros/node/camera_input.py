@@ -189,8 +189,7 @@ class CameraInput:
         if self._info is None:
             reading = CameraReading(
                 guessed_camera(width_px, height_px, fov_rad),
-                f'no CameraInfo has arrived on {info_topic(self._camera)}: metric questions are '
-                'refused',
+                f'no CameraInfo has arrived on {self._info_topic}: metric questions are refused',
             )
         else:
             is_rectified = self._camera.is_rectified

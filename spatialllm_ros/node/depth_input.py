@@ -38,10 +38,9 @@ class DepthInput:
         self.received = self.rejected = 0
         self._unfit = ''  # why the newest cannot be used
         self._logger = node.get_logger().get_child(camera.name)
-        self._node, self._topic, self._max_side_px = node, camera.depth_topic, max_side_px
-        self._buffer = DepthBuffer(
-            camera.depth_topic, camera.depth_images_kept, camera.depth_tolerance_s
-        )
+        self._node, self._camera, self._max_side_px = node, camera, max_side_px
+        self._topic = node.resolve_topic_name(camera.depth_topic)
+        self._buffer = DepthBuffer(self._topic, camera.depth_images_kept, camera.depth_tolerance_s)
         self._subscription: Any = None
         self._mismatch: Describe | None = None
 
@@ -52,7 +51,7 @@ class DepthInput:
             ConfigError: the parameters ask for a quality of service that cannot be.
         """
         self._subscription = subscribe_newest(
-            self._node, Image, self._topic, self._on_image, self._on_mismatch
+            self._node, Image, self._camera.depth_topic, self._on_image, self._on_mismatch
         )
 
     def close(self) -> None:

@@ -111,7 +111,7 @@ def spoiled(**fields):
 
 
 @pytest.mark.parametrize(('depth', 'later_s', 'words'), [
-    (None, 0.0, 'no depth image has arrived on depth'),
+    (None, 0.0, 'no depth image has arrived on /depth'),
     (metres(2.0), 1.0, 'within 0.05 s of the image'),
     (metres(2.0, width=200), 0.0, 'aspect of 320x240'),
     (metres(math.nan), 0.0, 'found 0 with one, 0 too near and 0 beyond range'),
@@ -145,7 +145,7 @@ def test_depth_images_that_contradict_themselves_are_counted_and_told(with_depth
         status = peer.until(told)
     received, rejected = (int(status[f'depth images {name}']) for name in ('received', 'rejected'))
     assert received == rejected > 0
-    assert 'depth image of depth dropped' in with_depth.log
+    assert 'depth image of /depth dropped' in with_depth.log
     with filming(peer, metres(2.0)):
         assert ask_measured(peer, 'how far is the red car?').depth_m == pytest.approx(3.0)
 

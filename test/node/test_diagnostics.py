@@ -87,6 +87,22 @@ def test_a_topic_without_images_is_named_with_its_publishers(start_node, peer):
     assert node.log.count('no image has arrived') == 1
 
 
+def test_topics_of_intrinsics_and_depth_are_named_in_full(start_node, peer):
+    topics = {'camera__info_topic': 'lens', 'camera__depth_topic': 'depth'}
+    start_node(namespace='/robot', **topics)
+    diagnostics = peer.diagnostics()
+    with peer.filming(topic='/robot/image'):
+        message = peer.until(
+            lambda: (
+                (m := diagnostics().get('robot/spatialllm: camera camera', {}).get('message', ''))
+                and 'no CameraInfo' in m
+                and m
+            )
+        )
+    assert 'no CameraInfo has arrived on /robot/lens: ' in message
+    assert 'no depth image has arrived on /robot/depth' in message
+
+
 def test_rates_ages_engine_and_latency_of_a_running_node(scripted, peer):
     diagnostics = peer.diagnostics()
     with peer.filming(rate_hz=10.0):
