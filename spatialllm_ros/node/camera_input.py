@@ -126,13 +126,24 @@ class CameraInput:
 
     def _silence(self) -> str:
         """Say that no image came, and to the log, too, once that is no matter of starting up."""
-        publishers = self._node.count_publishers(self.topic)
-        silence = f'no image has arrived on {self.topic} (publishers: {publishers})'
+        silence = f'no image has arrived on {self.topic} (publishers: {self._publishers()})'
         if self._subscriptions:
             self._logger.warning(
                 silence, throttle_duration_sec=SILENCE_S, skip_first=True, once=True
             )
         return silence
+
+    def _publishers(self) -> str:
+        """Say how many publish on the image topic, and of what kind if nobody could read it."""
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        wanted = f'sensor_msgs/msg/{self._kind.__name__}'
+        others = sorted({publisher.topic_type for publisher in publishers} - {wanted, ''})
+        if not others:
+            return str(len(publishers))
+        return (
+            f'{len(publishers)}, of {", ".join(others)}; expected {wanted}: see the parameters '
+            'image_topic and transport'
+        )
 
     def close(self) -> None:
         """End the subscriptions; the intrinsics are forgotten, the counts are not."""

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from spatialllm_msgs.msg import Status
 from spatialllm_ros.node import diagnostics as module
@@ -85,6 +85,17 @@ def test_a_topic_without_images_is_named_with_its_publishers(start_node, peer):
     peer.node.create_publisher(Image, 'front/image_rw', 1)
     told(1)
     assert node.log.count('no image has arrived') == 1
+
+
+def test_images_of_another_kind_on_a_topic_are_told(start_node, peer):
+    start_node()
+    diagnostics = peer.diagnostics()
+    peer.node.create_publisher(CompressedImage, 'image', 1)
+    words = (
+        'no image has arrived on /image (publishers: 1, of sensor_msgs/msg/CompressedImage; '
+        'expected sensor_msgs/msg/Image: see the parameters image_topic and transport)'
+    )
+    peer.until(lambda: diagnostics().get('spatialllm: camera camera', {}).get('message') == words)
 
 
 def test_topics_of_intrinsics_and_depth_are_named_in_full(start_node, peer):
