@@ -126,12 +126,23 @@ class AskInterfaces:
         found = [one.answer for one in reply.cameras if one.answer.kind == SpatialAnswer.POSE]
         if not found and reply.cameras:
             response.status, response.message = absence(reply.cameras)
-        try:
-            for answer in sorted(found, key=lambda answer: -sureness(answer.confidence)):
-                self._add(response, answer, request.target_frame)
-        except TransformError as error:
-            return Locate.Response(status=int(StatusCode.NO_TRANSFORM), message=str(error))
+        self._add_places(response, found, request.target_frame)
         return response
+
+    def _add_places(self, response: Any, found: list[SpatialAnswer], target_frame: str) -> None:
+        """Add what was located, the surest first, and name the cameras that TF does not know."""
+        unknown: dict[str, str] = {}
+        for answer in sorted(found, key=lambda answer: -sureness(answer.confidence)):
+            try:
+                self._add(response, answer, target_frame)
+            except TransformError as error:
+                unknown[answer.camera] = str(error)
+        if response.poses:
+            lacking = [f'no pose of {camera}: {error}' for camera, error in unknown.items()]
+            response.message = '; '.join(filter(None, [response.message, *lacking]))
+        elif unknown:
+            response.status = int(StatusCode.NO_TRANSFORM)
+            response.message = '; '.join(dict.fromkeys(unknown.values()))
 
     def _add(self, response: Any, answer: SpatialAnswer, target_frame: str) -> None:
         response.poses.append(self._in_frame(answer, target_frame))

@@ -93,8 +93,10 @@ def turning(peer, broadcast, image):
             timer.cancel()
 
 
-def locate(peer, target_frame):
-    return peer.call(Locate, '/spatialllm/locate', phrase='red car', target_frame=target_frame)
+def locate(peer, target_frame, camera=''):
+    return peer.call(
+        Locate, '/spatialllm/locate', phrase='red car', target_frame=target_frame, camera=camera
+    )
 
 
 def located(peer):
@@ -135,3 +137,21 @@ def test_no_pose_is_guessed_where_tf_does_not_reach(broadcast, peer, grey_image)
         ended = peer.until(lambda: (r := locate(peer, 'base_link')).status != Status.OK and r)
     assert (ended.status, ended.poses) == (Status.NO_TRANSFORM, [])
     assert "'camera_optical' to 'base_link'" in ended.message
+
+
+def test_a_camera_that_tf_does_not_know_costs_the_others_no_pose(
+    tell_tf, start_node, peer, grey_image
+):
+    start_node(camera_names='[front, rear]', rear__image_topic='rear/image')
+    behind = grey_image()
+    behind.header.frame_id = 'rear_optical'
+    with turning(peer, tell_tf, grey_image()), peer.filming(behind, topic='rear/image'):
+        peer.ask_until(Status.OK, 'ready?', camera='rear')
+        found = peer.until(
+            lambda: (r := locate(peer, 'base_link', 'all')).status == Status.OK and r
+        )
+        alone = locate(peer, 'base_link', 'rear')
+    assert (list(found.cameras), len(found.poses)) == (['front'], 1)
+    assert "no pose of rear: expected a transform from 'rear_optical'" in found.message
+    assert (alone.status, alone.poses) == (Status.NO_TRANSFORM, [])
+    assert "'rear_optical' to 'base_link'" in alone.message
