@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from builtin_interfaces.msg import Duration
@@ -30,6 +31,9 @@ from spatialllm_ros.schema import Query
 RESULT_KEPT_S = 60
 """How long a client may take to fetch its goal's result; rclpy's own 10 s lose slow ones."""
 
+PATIENCE_S = 0.3
+"""How long a place waits for its transform; less than a node that ends has for its last words."""
+
 IN_BURSTS = QoSProfile(depth=100)
 """Of a burst of questions none is lost on its way: each is told at least that the node is busy."""
 
@@ -43,11 +47,14 @@ class AskInterfaces:
     answer, by a sentence on ``~/refused``.
 
     They stay as long as the node: what is withdrawn takes with it the replies that have not left.
+
+    Attributes:
+        waiting: how many callers have their answer as soon as TF comes.
     """
 
     def __init__(self, node: Node) -> None:
         """Offer all of them, and refuse what is asked until ``serve``."""
-        self._node = node
+        self._node, self.waiting = node, 0
         self._asker: Asker | Resting = Resting()
         self._transforms: Transforms | None = None
         self._watches: Watches | None = None
@@ -126,17 +133,24 @@ class AskInterfaces:
         found = [one.answer for one in reply.cameras if one.answer.kind == SpatialAnswer.POSE]
         if not found and reply.cameras:
             response.status, response.message = absence(reply.cameras)
-        self._add_places(response, found, request.target_frame)
+        self.waiting += 1
+        await self._add_places(response, found, request.target_frame)
+        self.waiting -= 1
         return response
 
-    def _add_places(self, response: Any, found: list[SpatialAnswer], target_frame: str) -> None:
+    async def _add_places(
+        self, response: Any, found: list[SpatialAnswer], target_frame: str
+    ) -> None:
         """Add what was located, the surest first, and name the cameras that TF does not know."""
         unknown: dict[str, str] = {}
+        end_s = time.monotonic() + PATIENCE_S
         for answer in sorted(found, key=lambda answer: -sureness(answer.confidence)):
             try:
-                self._add(response, answer, target_frame)
+                place = await self._in_frame(answer, target_frame, end_s)
             except TransformError as error:
                 unknown[answer.camera] = str(error)
+            else:
+                add_place(response, place, answer)
         if response.poses:
             lacking = [f'no pose of {camera}: {error}' for camera, error in unknown.items()]
             response.message = '; '.join(filter(None, [response.message, *lacking]))
@@ -144,15 +158,9 @@ class AskInterfaces:
             response.status = int(StatusCode.NO_TRANSFORM)
             response.message = '; '.join(dict.fromkeys(unknown.values()))
 
-    def _add(self, response: Any, answer: SpatialAnswer, target_frame: str) -> None:
-        response.poses.append(self._in_frame(answer, target_frame))
-        response.has_heading.append(answer.has_heading)
-        response.confidences.append(answer.confidence)
-        response.cameras.append(answer.camera)
-        response.depths_m.append(answer.depth_m)
-        response.depth_notes.append(answer.depth_note)
-
-    def _in_frame(self, answer: SpatialAnswer, target_frame: str) -> PoseStamped:
+    async def _in_frame(
+        self, answer: SpatialAnswer, target_frame: str, end_s: float
+    ) -> PoseStamped:
         found = PoseStamped(header=answer.header, pose=answer.pose)
         if target_frame in {'', found.header.frame_id}:
             return found
@@ -162,7 +170,9 @@ class AskInterfaces:
                 'leave target_frame empty for the optical frame of the camera'
             )
         header = found.header
-        transform = self._transforms.lookup(target_frame, header.frame_id, header.stamp)
+        transform = await self._transforms.lookup_until(
+            end_s, target_frame, header.frame_id, header.stamp
+        )
         moved = PoseStamped(header=header, pose=transformed_pose(transform, found.pose))
         moved.header.frame_id = target_frame
         if not answer.has_heading:
@@ -192,6 +202,16 @@ def filled(response: Any, reply: Reply) -> Any:
     response.answer, response.cameras = reply.answer, list(reply.cameras)
     response.status, response.message = int(reply.status), reply.message
     return response
+
+
+def add_place(response: Any, place: PoseStamped, answer: SpatialAnswer) -> None:
+    """Add one camera's place to the arrays of a response."""
+    response.poses.append(place)
+    response.has_heading.append(answer.has_heading)
+    response.confidences.append(answer.confidence)
+    response.cameras.append(answer.camera)
+    response.depths_m.append(answer.depth_m)
+    response.depth_notes.append(answer.depth_note)
 
 
 def query(request: Any) -> Query:

@@ -75,7 +75,8 @@ class SpatialLLMNode(LifecycleNode):
         if self._configured is None:
             return 0
         self._configured.deactivate()
-        return self._configured.open_questions
+        waiting = self._interfaces.waiting if self._interfaces is not None else 0
+        return self._configured.open_questions + waiting
 
     def on_configure(self, _: LifecycleState) -> TransitionCallbackReturn:
         """Load the model; refuse, with the reason in the log, where it cannot be used."""

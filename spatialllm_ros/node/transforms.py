@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, Quaternion
-from rclpy.clock import JumpThreshold
+from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.task import Future
 from rclpy.time import Time as RclpyTime
 
 from spatialllm_ros.errors import ConfigError, InputError
@@ -18,6 +20,9 @@ NEWEST = Time()
 
 JUMP_BACK = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1))
 """What makes transforms of before worthless, as tf2 has it; beside it, another clock."""
+
+LOOK_AGAIN_S = 0.02
+"""How often a transform is looked for that has not come yet."""
 
 Xyzw = tuple[float, float, float, float]
 
@@ -42,6 +47,7 @@ class Transforms:
                 'expected tf2_ros, found none: transforms are off; install '
                 'ros-<distribution>-tf2-ros to have them'
             ) from error
+        self._node = node
         self._refusal = tf2_ros.TransformException
         # Given the node, it would offer a service; without, it does not hear of the node's clock.
         self._buffer = tf2_ros.Buffer()
@@ -57,6 +63,38 @@ class Transforms:
             TransformError: the frames are not connected at that time.
         """
         return self._found(target_frame, source_frame, stamp).transform
+
+    async def lookup_until(
+        self, end_s: float, target_frame: str, source_frame: str, stamp: Time
+    ) -> Any:
+        """Return the same, waited for where TF connects the frames but has not come so far yet.
+
+        TF is often slower than the model: who tells it may be one period behind the image.
+
+        Args:
+            end_s: until when, by ``time.monotonic``.
+            target_frame: see ``lookup``, likewise what follows.
+            source_frame: of the vectors.
+            stamp: when.
+
+        Raises:
+            TransformError: see ``lookup``.
+        """
+        while True:
+            try:
+                return self.lookup(target_frame, source_frame, stamp)
+            except TransformError:
+                is_late = self._is_late(target_frame, source_frame, stamp)
+                if not is_late or time.monotonic() >= end_s:
+                    raise
+            await pause(self._node, LOOK_AGAIN_S)
+
+    def _is_late(self, target_frame: str, source_frame: str, stamp: Time) -> bool:
+        try:
+            newest = self.newest(target_frame, source_frame).header.stamp
+        except TransformError:
+            return False
+        return (newest.sec, newest.nanosec) < (stamp.sec, stamp.nanosec)
 
     def newest(self, target_frame: str, source_frame: str) -> Any:
         """Return the newest of those, as a ``geometry_msgs/TransformStamped``.
@@ -82,6 +120,19 @@ class Transforms:
         """Stop to listen."""
         self._listener.unregister()
         self._jumps.unregister()
+
+
+def pause(node: Node, duration_s: float) -> Future:
+    """Return what a coroutine of a node's executor awaits to go on after so long."""
+    over = Future(executor=node.executor)
+
+    def end() -> None:
+        node.destroy_timer(timer)
+        over.set_result(None)
+
+    steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
+    timer = node.create_timer(duration_s, end, clock=steady)
+    return over
 
 
 def transformed_pose(transform: Any, pose: Pose) -> Pose:

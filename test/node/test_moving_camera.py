@@ -18,6 +18,7 @@ from std_msgs.msg import Header
 
 from spatialllm_msgs.msg import Status
 from spatialllm_msgs.srv import Locate
+from spatialllm_ros.node.ask_interfaces import PATIENCE_S
 
 START_S = time.time()
 TURN_RAD_S, ARM_M, HEIGHT_M = 2.0, 0.3, 0.5
@@ -72,17 +73,19 @@ def broadcast(tell_tf, start_node, peer):
 
 
 @contextmanager
-def turning(peer, broadcast, image):
+def turning(peer, broadcast, image, image_age_s=IMAGE_AGE_S, tf_age_s=0.0):
     """Turn the camera, and publish images that are old by then; gives the transforms' stamps."""
     images, told = peer.node.create_publisher(type(image), 'image', 1), []
 
+    def ago(age_s):
+        return (peer.node.get_clock().now() - Duration(seconds=age_s)).to_msg()
+
     def turn():
-        told.append(peer.node.get_clock().now().to_msg())
+        told.append(ago(tf_age_s))
         broadcast(transform_at(told[-1]))
 
     def film():
-        then = peer.node.get_clock().now() - Duration(seconds=IMAGE_AGE_S)
-        image.header.stamp = then.to_msg()
+        image.header.stamp = ago(image_age_s)
         images.publish(image)
 
     timers = [peer.node.create_timer(0.02, turn), peer.node.create_timer(0.05, film)]
@@ -126,6 +129,22 @@ def test_a_pose_is_right_at_the_image_s_stamp_and_wrong_at_the_latest(broadcast,
     front = rotated(found.pose.orientation, np.array([1.0, 0, 0]))
     expected = turned(then_s) @ OPTICAL_IN_BODY @ FRONT_OPTICAL
     np.testing.assert_allclose(front, expected, atol=1e-3)
+
+
+def test_a_transform_that_tf_tells_only_after_the_answer_is_waited_for(
+    broadcast, peer, grey_image
+):
+    with turning(peer, broadcast, grey_image(), image_age_s=0.0, tf_age_s=0.1):
+        found = located(peer)
+        again = [locate(peer, 'base_link') for _ in range(5)]
+        asked_s = time.monotonic()
+        nowhere = locate(peer, 'map')
+        assert time.monotonic() - asked_s < PATIENCE_S  # nothing tells of it
+    assert [reply.status for reply in again] == [Status.OK] * 5
+    assert nowhere.status == Status.NO_TRANSFORM
+    place = found.pose.position
+    right_m = place_in_base(seconds(found.header.stamp))
+    np.testing.assert_allclose((place.x, place.y, place.z), right_m, atol=TOLERANCE_M)
 
 
 def test_no_pose_is_guessed_where_tf_does_not_reach(broadcast, peer, grey_image):
