@@ -20,9 +20,8 @@ from rclpy.validate_full_topic_name import validate_full_topic_name
 from spatialllm_ros.errors import ConfigError
 
 GREATEST_PORT = 65535
-REMEDY = (
-    'expected NiceGUI for the dashboard, found none; pip install -r requirements/dashboard.txt'
-)
+REMEDIES = {'nicegui': 'pip install -r requirements/dashboard.txt'}
+"""By package; what is not named belongs to ROS."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,12 +78,14 @@ def run(args: argparse.Namespace, ros_arguments: Sequence[str]) -> None:
     """Serve until a signal.
 
     Raises:
-        ConfigError: NiceGUI is not installed, or the address cannot be bound to.
+        ConfigError: NiceGUI or a ROS package is not there, or the address cannot be bound to.
     """
     try:
         from spatialllm_ros.dashboard.server import serve  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise ConfigError(REMEDY) from error
+        package = str(error.name).partition('.')[0]
+        remedy = REMEDIES.get(package, 'source the workspace that it is built in')
+        raise ConfigError(f'expected the package {package}, found none; {remedy}') from error
     from spatialllm_ros.dashboard.ros_client import RosClient  # noqa: PLC0415
 
     check_address(args.host, args.port)

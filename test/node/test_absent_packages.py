@@ -1,6 +1,9 @@
 """Packages that a robot may lack: all else works, and one sentence each says what is off."""
 
 import os
+import subprocess
+import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -47,3 +50,21 @@ def test_gravity_from_tf_needs_it(without_packages, start_node):
     node = start_node(camera__gravity_from='tf')
     assert node.exit_status() == 1
     assert 'camera.gravity_from: expected tf2_ros, found none' in node.log
+
+
+@pytest.mark.parametrize(('name', 'remedy'), [
+    ('nicegui', 'pip install -r requirements/dashboard.txt'),
+    ('spatialllm_msgs', 'source the workspace'),
+])  # fmt: skip
+def test_the_dashboard_names_what_it_lacks(tmp_path, name, remedy):
+    if not find_spec('nicegui') and name != 'nicegui':
+        pytest.skip('NiceGUI is not installed: requirements/dashboard.txt')
+    (tmp_path / f'{name}.py').write_text(f'raise ModuleNotFoundError(name={name!r})\n')
+    path = os.pathsep.join([str(tmp_path), os.environ.get('PYTHONPATH', '')])
+    ended = subprocess.run(
+        [sys.executable, '-m', 'spatialllm_ros.dashboard'],
+        env=os.environ | {'PYTHONPATH': path}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f'dashboard: expected the package {name}, found none')
+    assert remedy in ended.stderr
