@@ -16,6 +16,7 @@ from spatialllm_ros.dashboard.tables import (
     latency_summary,
     watch_rows,
 )
+from spatialllm_ros.dashboard.views import by_interest
 from spatialllm_ros.errors import BusyError
 
 REFRESH_S = 0.1
@@ -150,7 +151,7 @@ class Page:
 
     def _refresh_image(self) -> None:
         views = self._client.views.by_topic
-        topics = sorted(views, key=lambda topic: ('annotated' in topic, topic))
+        topics = by_interest(views)
         if topics != self._topic.options:
             value = self._topic.value if self._topic.value in topics else next(iter(topics), None)
             self._topic.set_options(topics, value=value)

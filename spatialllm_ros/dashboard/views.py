@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Any
 
@@ -15,6 +15,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from spatialllm_ros.errors import ImageError, NoFrameError
 from spatialllm_ros.node.annotation_drawing import jpeg_file
 from spatialllm_ros.node.quality_of_service import newest_only
+from spatialllm_ros.runtime.depth_image import KINDS as DEPTH_KINDS
+from spatialllm_ros.runtime.depth_image import depth_samples, in_metres
 from spatialllm_ros.runtime.image_conversion import Rgb, rgb_from_compressed, rgb_from_image
 
 KINDS = {'sensor_msgs/msg/Image': Image, 'sensor_msgs/msg/CompressedImage': CompressedImage}
@@ -22,6 +24,8 @@ KINDS = {'sensor_msgs/msg/Image': Image, 'sensor_msgs/msg/CompressedImage': Comp
 GREATEST_SIDE_PX, JPEG_QUALITY = 960, 75
 DECODED_SIDE_PX = 8192
 """Images with a longer side are not decoded."""
+FARTHEST_M = 10.0
+"""What is so far away is black in the picture of a depth image, and so is what has no distance."""
 LEAST_PERIOD_S = 0.1
 """Between two images of a topic that are made for browsers, however many look."""
 WANTED_S = 3.0
@@ -84,14 +88,32 @@ class View:
             return self._jpeg
 
     def _make(self) -> None:
-        convert: Callable[[Any, int], Rgb]
-        convert = rgb_from_image if self.kind is Image else rgb_from_compressed
+        message = self._message
+        convert: Callable[[Any, int], Rgb] = rgb_from_compressed
+        if self.kind is Image:
+            convert = rgb_of_depth if message.encoding in DEPTH_KINDS else rgb_from_image
         try:
-            rgb = convert(self._message, DECODED_SIDE_PX)
+            rgb = convert(message, DECODED_SIDE_PX)
         except ImageError as error:
             self.problem = str(error)
         else:
             self._jpeg, self.problem = jpeg_file(bounded(rgb), JPEG_QUALITY), ''
+
+
+def rgb_of_depth(message: Any, max_side_px: int) -> Rgb:
+    """Return a depth image in shades of grey, the nearer the brighter.
+
+    Raises:
+        UnfitImageError: see ``depth_samples``.
+    """
+    depth_m = in_metres(depth_samples(message, max_side_px))
+    nearness = np.where(depth_m > 0, 1 - depth_m / FARTHEST_M, 0.0).clip(0, 1)
+    return np.asarray(cv2.cvtColor((255 * nearness).astype(np.uint8), cv2.COLOR_GRAY2RGB))
+
+
+def by_interest(topics: Iterable[str]) -> list[str]:
+    """Return topics in the order to offer them: colour images, depth, what the node draws."""
+    return sorted(topics, key=lambda topic: ('annotated' in topic, 'depth' in topic, topic))
 
 
 def bounded(rgb: Rgb) -> Rgb:

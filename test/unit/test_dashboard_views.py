@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage, Image
 
 from spatialllm_ros.dashboard import views
-from spatialllm_ros.dashboard.views import View, Views, bounded
+from spatialllm_ros.dashboard.views import View, Views, bounded, by_interest
 from spatialllm_ros.errors import ImageError, NoFrameError
 
 RED, BLUE = (200, 30, 40), (20, 60, 220)
@@ -55,6 +55,40 @@ def test_compressed_images_are_shown_too(clock):
     assert np.abs(colour_of(view.jpeg())[0] - RED).max() < 4
 
 
+@pytest.mark.parametrize('in_millimetres', [False, True])
+def test_depth_images_are_the_brighter_the_nearer(clock, in_millimetres):
+    columns_m = np.repeat(np.float32([0.5, 2.5, 7.5, 30.0, 0.0]), 16)
+    samples = np.uint16(columns_m * 1000) if in_millimetres else columns_m
+    rows = np.tile(samples, (24, 1))
+    view = View(Image)
+    view.take(
+        Image(
+            height=24, width=80, encoding='16UC1' if in_millimetres else '32FC1',
+            step=rows.strides[0], data=array.array('B', rows.tobytes()),
+        )
+    )  # fmt: skip
+    grey = cv2.imdecode(np.frombuffer(view.jpeg(), np.uint8), cv2.IMREAD_GRAYSCALE)
+    shown = grey.reshape(24, 5, 16)[:, :, 4:12].mean((0, 2))
+    np.testing.assert_allclose(shown, (242.25, 191.25, 63.75, 0, 0), atol=4)
+
+
+def test_what_no_depth_image_knows_is_black(clock):
+    rows = np.full((8, 8), np.nan, np.float32)
+    rows[0], rows[1], rows[2] = -np.inf, np.inf, -1.0
+    view = View(Image)
+    data = array.array('B', rows.tobytes())
+    view.take(Image(height=8, width=8, encoding='32FC1', step=32, data=data))
+    assert colour_of(view.jpeg())[0].max() == 0
+
+
+def test_the_camera_s_own_images_are_offered_first():
+    topics = [
+        '/cam/aligned_depth_to_color/image_raw', '/spatialllm/annotated/compressed',
+        '/cam/color/image_raw',
+    ]  # fmt: skip
+    assert by_interest(topics) == [topics[2], topics[0], topics[1]]
+
+
 def test_images_are_made_at_a_bounded_rate_for_all_who_look(clock):
     view = View(Image)
     view.take(raw(RED))
@@ -87,11 +121,11 @@ def test_what_cannot_be_shown_is_said_until_the_next_image(clock):
     view = View(Image)
     with pytest.raises(NoFrameError):
         view.jpeg()
-    view.take(Image(height=2, width=2, encoding='32FC1', step=8, data=bytes(16)))
+    view.take(Image(height=2, width=2, encoding='32FC3', step=24, data=bytes(48)))
     for _ in range(2):
-        with pytest.raises(ImageError, match="found '32FC1'"):
+        with pytest.raises(ImageError, match="found '32FC3'"):
             view.jpeg()
-    assert "found '32FC1'" in view.problem
+    assert "found '32FC3'" in view.problem
     clock.now_s += 1
     view.take(raw(RED))
     assert view.jpeg()
