@@ -16,13 +16,13 @@ from itertools import islice
 
 import rclpy
 from builtin_interfaces.msg import Time
-from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header, String
 
+from spatialllm_ros.demo.declaring import declared
 from spatialllm_ros.demo.recording import FRAME_ID
 from spatialllm_ros.demo.shots import Rgb, Shot, jpeg_file
 from spatialllm_ros.demo.sources import open_source
@@ -46,13 +46,10 @@ class CameraNode(Node):
         """Open the source and offer the topics.
 
         Raises:
-            ConfigError, SceneError: the source cannot be opened.
+            ConfigError, SceneError: a parameter cannot be used, or the source cannot be opened.
         """
         super().__init__('demo_camera')
-        source, topic, images = (
-            self.declare_parameter(name, default, ParameterDescriptor(description=words)).value
-            for name, (default, words) in PARAMETERS.items()
-        )
+        source, topic, images = declared(self, PARAMETERS)
         self._shots: Iterable[Shot] = islice(open_source(source, topic), images or None)
         self._raw = self.create_publisher(Image, 'image', QUALITY)
         self._compressed = self.create_publisher(CompressedImage, 'image/compressed', QUALITY)

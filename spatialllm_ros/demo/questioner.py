@@ -13,10 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from rcl_interfaces.msg import ParameterDescriptor
 from std_msgs.msg import String
 
 from spatialllm_ros.demo.ask_client import AskClient, Reply, end_by_exception
+from spatialllm_ros.demo.declaring import declared
 from spatialllm_ros.demo.recording import TRUTH_TOPIC
 from spatialllm_ros.demo.screen import Tally, answer_line, verdict
 from spatialllm_ros.demo.truth_book import TruthBook
@@ -59,12 +59,13 @@ class Questioner:
     """Asks one question after the other."""
 
     def __init__(self, client: AskClient) -> None:
-        """Ask by a client, whose node has the parameters."""
+        """Ask by a client, whose node has the parameters.
+
+        Raises:
+            ConfigError: one of them cannot be used.
+        """
         self._client = client
-        questions, self._period_s = (
-            client.node.declare_parameter(n, v, ParameterDescriptor(description=words)).value
-            for n, (v, words) in PARAMETERS.items()
-        )
+        questions, self._period_s = declared(client.node, PARAMETERS)
         self._in_terminal = sys.stdin is not None and sys.stdin.isatty()
         self._wanted = questions or (QUESTIONS_IN_TERMINAL if self._in_terminal else QUESTIONS)
         self._times_asked: Counter[tuple[str, str]] = Counter()

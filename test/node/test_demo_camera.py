@@ -125,3 +125,10 @@ def test_a_source_that_is_not_there_ends_it_with_the_reason(start_node, source, 
     camera = start_node(CAMERA_NODE, source=source)
     assert camera.exit_status() == 2
     assert words in camera.log
+
+
+@pytest.mark.parametrize('images', ['-1', '1.5', 'some'])
+def test_a_number_that_cannot_be_ends_it_with_the_reason(start_node, images):
+    camera = start_node(CAMERA_NODE, images=images)
+    assert camera.exit_status() == 2
+    assert 'demo_camera: images: ' in camera.log

@@ -148,6 +148,13 @@ def test_options_are_given_one_by_one(domain, words):
     assert '--option OPTION' in refused.stderr
 
 
+@pytest.mark.parametrize('given', [{'period_s': '2'}, {'questions': '-1'}, {'period_s': '-0.5'}])
+def test_a_number_that_cannot_be_ends_it_with_the_reason(start_node, given):
+    process = start_node(QUESTIONER, **given)
+    assert process.exit_status() == 1
+    assert all(f'demo_questioner: {name}: ' in process.log for name in given)
+
+
 @pytest.fixture
 def client(domain):
     with AskClient('test_client', [], domain) as client:
