@@ -226,7 +226,8 @@ class FrameStore:
             raise StaleFrameError(
                 f'expected an image from camera {frame.camera_name!r} of at most {limit_s:.2f} s, '
                 f'found the newest to be {age_s:.2f} s old; check that the camera still '
-                'publishes, and its clock, or allow a greater age'
+                'publishes, and its clock (that of a bag or a simulator needs use_sim_time), or '
+                'allow a greater age'
             )
         if age_s < -AHEAD_S:
             raise StaleFrameError(

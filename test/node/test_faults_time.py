@@ -9,6 +9,8 @@ pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built:
 
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Quaternion, TransformStamped
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 
 from spatialllm_msgs.msg import Status, Watch
@@ -77,6 +79,20 @@ def test_time_jumps_with_the_images(playing, peer, accounts, to_s):
             reply = peer.answers_within_a_second(bag.stamps)
             assert abs(reply.answer.timing.image_age_s) < 1.0
         accounts()
+
+
+def test_a_bag_is_told_to_need_its_clock_and_the_node_takes_it_while_it_runs(
+    scripted, peer, grey_image
+):
+    bag = Bag(peer, grey_image())
+    bag.begin(100.0)
+    old = peer.ask_until(Status.STALE_FRAME, 'ready?')
+    assert 'use_sim_time' in old.message
+    sim_time = Parameter('use_sim_time', value=True).to_parameter_msg()
+    (told,) = peer.call(SetParameters, '/spatialllm/set_parameters', parameters=[sim_time]).results
+    assert told.successful
+    peer.ask_until(Status.OK, 'ready?')
+    bag.stop()
 
 
 def test_a_bag_that_begins_anew_again_and_again(playing, peer, accounts):
