@@ -82,7 +82,7 @@ def _own_row(
     question_s, step_s, answer_s = 0.0, {}, 0.0
     for batch in reversed(BATCHES):
         room = -(-(length + batch * (QUESTION + WORDS)) // ALIGNED) * ALIGNED
-        decoder = StaticDecoder(weights, room, compiled_by)
+        decoder = StaticDecoder(weights, room, compiled_by, tuned=batch == 1)
         read = launched(partial(read_prefix, decoder, prefix))
         read()
         strands = StaticStrands(decoder, length, subject.questions(batch))

@@ -9,7 +9,8 @@ key heads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -19,10 +20,6 @@ from spatialllm_ros.deploy.decoder_graph import decoder_heads
 
 FEW = 8
 """Positions up to which launches and memory, not products, take the time: fusing helps these."""
-
-TUNED: dict[str, Any] = {'coordinate_descent_tuning': True}
-"""Only with it does inductor write a product with one row itself, fused with what is around it.
-Source: ``mm`` in torch/_inductor/decomposition.py, torch 2.13."""
 
 
 class _Layer(NamedTuple):
@@ -42,12 +39,28 @@ class _Cache(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where new positions go: angles (S, E), slots (S,), and what is added to scores (S, C)."""
+    """Where new positions go: angles (S, E), slots (S,), and what is added to scores (G S, C).
+
+    A group has G = H / K queries of each position. Sines are negative in their first half.
+    """
 
     cos: torch.Tensor
     sin: torch.Tensor
     slots: torch.Tensor
     bias: torch.Tensor
+
+
+class _Parts(NamedTuple):
+    """What a layer is made of between its norms, and the head.
+
+    Compiled, each is a graph of its own, so that what one hands to the next is stored. Within one
+    graph inductor normalises, and gates, anew in each of the thousands of rows of a product.
+    """
+
+    attended: Callable[..., torch.Tensor]
+    added: Callable[..., torch.Tensor]
+    gated: Callable[..., torch.Tensor]
+    scores: Callable[..., torch.Tensor]
 
 
 class _Sizes(NamedTuple):
@@ -89,7 +102,12 @@ class StaticDecoder:
     """A decoder with a cache; ``capacity`` is how many positions it holds."""
 
     def __init__(
-        self, weights: JoinedWeights, capacity: int, compiled_by: str | None = None
+        self,
+        weights: JoinedWeights,
+        capacity: int,
+        compiled_by: str | None = None,
+        *,
+        tuned: bool = False,
     ) -> None:
         """Allocate the cache.
 
@@ -98,6 +116,9 @@ class StaticDecoder:
             capacity: positions of the cache.
             compiled_by: the backend of ``torch.compile`` that few positions at a time go
                 through; none for torch's own kernels.
+            tuned: time kernels when compiling, for half a minute or more. Only with it does
+                inductor write a product with one row itself, fused with what is around it.
+                Source: ``mm`` in torch/_inductor/decomposition.py, torch 2.13.
         """
         self.capacity, self._weights = capacity, weights
         shape = (weights.sizes.keys, capacity, weights.sizes.head)
@@ -106,12 +127,15 @@ class StaticDecoder:
             for _ in weights.layers
         ]
         places = torch.arange(capacity, device=weights.table.device)[None]
-        self._cos, self._sin = (table[0] for table in weights.rotary(weights.table, places))
-        self._few: Any = _layer
+        self._cos, sin = (table[0] for table in weights.rotary(weights.table, places))
+        first, second = sin.chunk(2, dim=-1)
+        self._sin = torch.cat([-first, second], dim=-1)
+        self._many = self._few = _Parts(_attended, _added, _gated, _scores)
         if compiled_by:
             torch.compiler.reset()  # it gives up after a few shapes, and each cache has its own
-            options = TUNED if compiled_by == 'inductor' else {}
-            self._few = torch.compile(_layer, backend=compiled_by, dynamic=False, options=options)
+            options = {'coordinate_descent_tuning': tuned} if compiled_by == 'inductor' else {}
+            compiled = partial(torch.compile, backend=compiled_by, dynamic=False, options=options)
+            self._few = _Parts(*map(compiled, (_attended_spread, _added, _gated_spread, _scores)))
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return the (S, D) embeddings of words."""
@@ -132,14 +156,15 @@ class StaticDecoder:
         hidden = torch.full_like(visible, -torch.inf, dtype=x.dtype)
         bias = hidden.masked_fill(visible, 0).repeat(sizes.queries // sizes.keys, 1)
         place = _Place(self._cos[positions], self._sin[positions], slots, bias)
-        layer = self._few if len(x) <= FEW else _layer
+        parts = self._few if len(x) <= FEW else self._many
         for own, cache in zip(weights.layers, self._caches, strict=True):
-            x = layer(x, own, cache, place, sizes)
+            x = _layer(x, own, cache, place, sizes, parts)
         return F.rms_norm(x, x.shape[-1:], weights.norm, sizes.epsilon)
 
     def logits(self, states: torch.Tensor) -> torch.Tensor:
         """Return the scores (N, V) of what follows some states (N, D)."""
-        return F.linear(states, self._weights.head)
+        parts = self._few if len(states) <= FEW else self._many
+        return parts.scores(states, self._weights.head)
 
 
 class StaticStrands:
@@ -229,28 +254,79 @@ def _share(parts: Sequence[Any]) -> torch.Tensor:
 
 
 def _layer(
-    x: torch.Tensor, weights: _Layer, cache: _Cache, place: _Place, sizes: _Sizes
+    x: torch.Tensor,
+    weights: _Layer,
+    cache: _Cache,
+    place: _Place,
+    sizes: _Sizes,
+    parts: _Parts,
 ) -> torch.Tensor:
     """Return (S, D) behind one layer; its keys and values go into the cache."""
-    count, queries, keys, head = len(x), sizes.queries, sizes.keys, sizes.head
     normed = F.rms_norm(x, x.shape[-1:], weights.input_norm, sizes.epsilon)
-    heads = F.linear(normed, weights.qkv).view(count, -1, head).transpose(0, 1)
+    x = parts.added(x, parts.attended(normed, weights.qkv, cache, place, sizes), weights.o)
+    normed = F.rms_norm(x, x.shape[-1:], weights.middle_norm, sizes.epsilon)
+    return parts.added(x, parts.gated(normed, weights.gate_up), weights.down)
+
+
+def _attended(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    cache: _Cache,
+    place: _Place,
+    sizes: _Sizes,
+    attention: Callable[..., torch.Tensor] = F.scaled_dot_product_attention,
+) -> torch.Tensor:
+    """Return what all heads have seen (S, H E)."""
+    count, queries, keys, head = len(x), sizes.queries, sizes.keys, sizes.head
+    heads = F.linear(x, weight).view(count, -1, head).transpose(0, 1)
     turned = _turned(heads[: queries + keys], place.cos, place.sin)
     cache.keys.index_copy_(1, place.slots, turned[queries:])
     cache.values.index_copy_(1, place.slots, heads[queries + keys :])
     # The query heads of a group stand one below the other, so that each key is read once.
     grouped = turned[:queries].reshape(1, keys, -1, head)
-    mixed = F.scaled_dot_product_attention(
-        grouped, cache.keys[None], cache.values[None], attn_mask=place.bias
-    )
-    together = mixed.reshape(queries, count, head).transpose(0, 1).reshape(count, -1)
-    x = x + F.linear(together, weights.o)
-    normed = F.rms_norm(x, x.shape[-1:], weights.middle_norm, sizes.epsilon)
-    gate, up = F.linear(normed, weights.gate_up).chunk(2, dim=-1)
-    return x + F.linear(F.silu(gate) * up, weights.down)
+    mixed = attention(grouped, cache.keys[None], cache.values[None], place.bias)
+    return mixed.reshape(queries, count, head).transpose(0, 1).reshape(count, -1)
+
+
+def _attended_spread(
+    x: torch.Tensor, weight: torch.Tensor, cache: _Cache, place: _Place, sizes: _Sizes
+) -> torch.Tensor:
+    return _attended(x, weight, cache, place, sizes, _spread_attention)
+
+
+def _added(x: torch.Tensor, other: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return x + F.linear(other, weight)
+
+
+def _gated(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return SwiGLU (S, I) of joined weights."""
+    gate, up = F.linear(x, weight).chunk(2, dim=-1)
+    return F.silu(gate) * up
+
+
+def _gated_spread(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return the same from products apart, which a compiler fuses with each other and the gate."""
+    gate, up = (F.linear(x, half) for half in weight.chunk(2))
+    return F.silu(gate) * up
+
+
+def _scores(states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return F.linear(states, weight)
 
 
 def _turned(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     """Turn the first half of each head (heads, S, E) against the second."""
-    first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat([-second, first], dim=-1) * sin
+    return x * cos + x.unflatten(-1, (2, -1)).flip(-2).flatten(-2) * sin
+
+
+def _spread_attention(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor
+) -> torch.Tensor:
+    """Return what ``F.scaled_dot_product_attention`` does, in steps.
+
+    Its kernels give a head to one multiprocessor, which then goes through the cache alone while
+    a hundred others wait. Compiled, the products of the first sum are never stored.
+    """
+    scores = (queries[..., None, :] * keys[..., None, :, :]).sum(-1, dtype=torch.float32)
+    shares = (scores * queries.shape[-1] ** -0.5 + bias).softmax(dim=-1)
+    return shares.to(values.dtype) @ values

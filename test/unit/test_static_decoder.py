@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from spatialllm_ros.evaluation.static_decoder import (
+    FEW,
     JoinedWeights,
     StaticDecoder,
     StaticStrands,
@@ -45,6 +47,21 @@ def test_words_and_scores_are_those_of_whole_texts(llama, compiled_by):
         torch.testing.assert_close(turn(), expected, atol=1e-5, rtol=1e-4)
         assert torch.equal(strands.words, expected.argmax(dim=-1))
         texts = torch.cat([texts, strands.words[:, None]], dim=1)
+
+
+@torch.no_grad()
+def test_a_step_is_compiled_once_and_whole(llama):
+    decoder = StaticDecoder(JoinedWeights(llama), PREFIX + 2 * FEW, 'eager')
+    counters.clear()
+    read_prefix(decoder, decoder.embed(torch.arange(PREFIX + FEW)))
+    strands = StaticStrands(decoder, PREFIX, torch.tensor([[9, 8, 7, 6, 5]]).repeat(2, 1))
+    for turn in (strands.ask, *[strands.step] * 3):
+        turn()
+    layer = llama.model.layers[0]
+    behind = {layer.self_attn.o_proj.weight.shape, layer.mlp.down_proj.weight.shape}
+    # Attention, the gate, the head, and what adds to the residual, in each of its shapes.
+    assert counters['stats']['unique_graphs'] == 3 + len(behind)
+    assert not counters['graph_break']
 
 
 @torch.no_grad()
