@@ -47,7 +47,7 @@ class Row:
         answer_s: one question with all its words; ``generate`` reads the image's tokens, too.
         memory_share: of the time of a word, what reading the weights once would take.
         products_share: of the time of the prefix, what its products with weights would take.
-        gap: from transformers' scores behind a question, as a share of the largest of them.
+        gap: from transformers' scores behind a question and a word, as a share of the largest.
     """
 
     model: str
@@ -158,8 +158,7 @@ run time does beside the engine included.
   share of `x1`. Weights that fit into the GPU's caches can exceed 100 %.
 * `products`: what the prefix's products with weights would take at the measured peak, as a share
   of `prefix`.
-* `gap`: of the first scores behind a question from those of `transformers`, as a share of the
-  largest."""
+* `gap`: of scores behind a question from those of `transformers`, as a share of the largest."""
 
 
 def _facts(result: GpuResult) -> list[str]:

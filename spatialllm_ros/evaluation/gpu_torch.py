@@ -109,11 +109,15 @@ def _answer(ask: Callable[[], Any], step: Callable[[], Any]) -> None:
 
 
 def _gap(subject: Subject, decoder: StaticDecoder, strands: StaticStrands) -> float:
-    """Return how far the first scores behind a question are from transformers', of the largest."""
+    """Return how far the scores behind a first word are from transformers', of the largest.
+
+    A word is read by a step, which is what may be compiled; a question is not.
+    """
     read_prefix(decoder, subject.prefix())
-    found = strands.ask()[0].float()
-    question = decoder.embed(subject.questions(1)[0])
-    whole = torch.cat([subject.prefix(), question])[None]
+    strands.ask()
+    texts = torch.cat([subject.questions(1)[0], strands.words])
+    found = strands.step()[0].float()
+    whole = torch.cat([subject.prefix(), decoder.embed(texts)])[None]
     expected = subject.decoder(inputs_embeds=whole, logits_to_keep=1).logits[0, -1].float()
     return float((found - expected).abs().max() / expected.abs().max())
 

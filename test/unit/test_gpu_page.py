@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from spatialllm_ros.errors import ConfigError
-from spatialllm_ros.evaluation import gpu_run
+from spatialllm_ros.evaluation import gpu_run, static_decoder
 from spatialllm_ros.evaluation.gpu_clock import Device, Limits
 from spatialllm_ros.evaluation.gpu_page import (
+    COMPILED,
     GENERATE,
+    GRAPH,
     NOT_RUN,
     SECTIONS,
     GpuResult,
@@ -25,6 +27,8 @@ from spatialllm_ros.evaluation.gpu_page import (
     write_result,
 )
 from spatialllm_ros.evaluation.gpu_run import GpuRun, run_gpu
+from spatialllm_ros.evaluation.gpu_subjects import subjects
+from spatialllm_ros.evaluation.gpu_torch import torch_parts
 
 RESULTS = Path('docs/results')
 
@@ -134,6 +138,15 @@ def test_a_dry_run_computes_what_transformers_does(tmp_path, monkeypatch, capsys
     assert 'wrote' in shown
     assert all(f'off: {words}' in shown for words in result.off)
     assert {words.split(',')[0] for words in result.off} <= {'nano'}
+
+
+def test_a_wrong_step_of_a_compiled_decoder_shows_in_its_gap(monkeypatch):
+    device = Device('here', False, 1)
+    subject = subjects(Path('models/nano'), device)['1b']()
+    parts = dict(torch_parts(subject, device, Limits(1e12, 2e14)))
+    monkeypatch.setattr(static_decoder, '_spread_attention', lambda queries, *_: queries)
+    assert parts[COMPILED]().gap > 0.01
+    assert parts[GRAPH]().gap < 1e-4
 
 
 def test_a_dry_run_never_replaces_the_page(monkeypatch, capsys):
