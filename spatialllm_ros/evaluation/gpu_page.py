@@ -108,16 +108,32 @@ def read_result(path: Path) -> GpuResult:
 
 
 def write_result(result: GpuResult, folder: Path) -> None:
-    """Write ``gpu.json`` and the page that is made of it."""
+    """Write ``gpu.json`` and the page that is made of it.
+
+    Raises:
+        ConfigError: the folder cannot be written into.
+    """
     write_page(result, folder)
-    text = json.dumps(asdict(result), indent=2) + '\n'
-    (folder / 'gpu.json').write_text(text, encoding='utf-8')
+    _write(folder / 'gpu.json', json.dumps(asdict(result), indent=2) + '\n')
 
 
 def write_page(result: GpuResult, folder: Path) -> None:
-    """Write ``gpu.md``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / 'gpu.md').write_text(page(result), encoding='utf-8')
+    """Write ``gpu.md``.
+
+    Raises:
+        ConfigError: the folder cannot be written into.
+    """
+    _write(folder / 'gpu.md', page(result))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding='utf-8')
+    except OSError as error:
+        raise ConfigError(
+            f'expected a folder to write into, found {error}; name another'
+        ) from error
 
 
 def page(result: GpuResult) -> str:

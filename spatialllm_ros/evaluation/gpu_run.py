@@ -18,6 +18,7 @@ import torch
 
 from spatialllm_ros.deploy import tensorrt_command
 from spatialllm_ros.deploy.precision import write_quantised
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.evaluation.asked_worlds import AskedWorld
 from spatialllm_ros.evaluation.contestants import (
     ANSWER,
@@ -67,13 +68,16 @@ def run_gpu(run: GpuRun, tell: Callable[[str], None]) -> GpuResult:
     """Run every part; the page is written anew after each, so that a crash keeps the others.
 
     Raises:
-        ConfigError: there is no GPU, and it is no dry run.
+        ConfigError: there is no GPU, and it is no dry run; no repeat; no page can be written.
     """
+    if run.repeats < 1:
+        raise ConfigError(f'expected at least one repeat, found {run.repeats}')
     deadline_s = time.monotonic() + 60 * run.minutes
     device = Device('dry run on a CPU', False, 1) if run.is_dry else first_gpu(run.repeats)
     limits = device.limits(2**22, 256) if run.is_dry else device.limits()
     date = time.strftime('%Y-%m-%d', time.gmtime())
     result = GpuResult(device.name, versions(), date, run.command, limits)
+    write_result(result, run.out)  # before anything is measured that could not be kept
     with TemporaryDirectory() as scratch:
         for what, part in _parts(run, device, limits, Path(scratch)):
             tell(what)

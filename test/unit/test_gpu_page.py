@@ -97,6 +97,19 @@ def test_without_a_gpu_nothing_is_written(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ('change', 'named'), [({'repeats': 0}, 'repeat'), ({'out': Path('setup.py/x')}, 'setup.py')]
+)
+def test_what_could_keep_no_result_is_refused_before_it_runs(tmp_path, monkeypatch, change, named):
+    began: list[str] = []
+    part = ('first', lambda: Row('nano', 'torch', 'float32'))
+    monkeypatch.setattr(gpu_run, '_parts', lambda *_: iter([part]))
+    run = GpuRun(Path('models/nano'), tmp_path, 'x', is_dry=True)
+    with pytest.raises(ConfigError, match=named):
+        run_gpu(replace(run, **change), began.append)
+    assert not began
+
+
 def test_parts_that_fail_or_come_too_late_leave_the_others(tmp_path, monkeypatch):
     def broken():
         raise RuntimeError('no kernel for this')
