@@ -180,6 +180,17 @@ def test_command_prints_writes_and_draws(bundles, tmp_path, capsys):
     assert files[1].read_bytes()[:4] == b'\x89PNG'
 
 
+@pytest.mark.parametrize('option', ['--json', '--plot'])
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_timed(
+    bundles, tmp_path, capsys, option
+):
+    (tmp_path / 'file').touch()
+    assert main(['bench', str(bundles[0].folder), option, str(tmp_path / 'file' / 'x')]) == 1
+    told = capsys.readouterr()
+    assert 'expected to write' in told.err
+    assert not told.out
+
+
 def test_table_says_what_is_unknown(result):
     limits = replace(result.limits, arithmetic_per_s=None)
     row = replace(result.rows[0], arithmetic_share=None)
