@@ -175,9 +175,9 @@ class _Run:
         self.optimisers = make_optimisers(stage.module, config.optimiser, config.weight_decay)
         progress = load_progress(folder) if resumed else Progress()
         self.step, self.losses = progress.step, dict(progress.averages)
+        self._cut_curve()  # of a run that had no checkpoint yet, too
         if resumed:
             resume_moments(stage.module, self.optimisers, load_moments(folder))
-            self._cut_curve()
             self._tell(
                 f'goes on behind step {self.step} of {config.steps}'
                 if self.step < config.steps

@@ -103,6 +103,17 @@ def test_a_stopped_run_ends_at_the_weights_of_an_unbroken_one(tmp_path, optimise
         assert torch.equal(value, resumed[name]), name
 
 
+def test_a_run_killed_before_its_first_checkpoint_leaves_nothing_in_the_curve(tmp_path):
+    run_stage(stage(), config(), tmp_path / 'unbroken')
+    broken = tmp_path / 'broken'
+    broken.mkdir()
+    (broken / 'curve.csv').write_text('20,train,total,9\n20,validation,score,0.5\n30,tra')
+    run_stage(stage(), config(), broken)
+    steps = [line.split(',')[:3] for line in (broken / 'curve.csv').read_text().splitlines()]
+    whole = (tmp_path / 'unbroken' / 'curve.csv').read_text().splitlines()
+    assert steps == [line.split(',')[:3] for line in whole]
+
+
 def test_time_limit_stops_and_keeps_a_checkpoint(tmp_path):
     scores = run_stage(stage(), config(minutes=0.0), tmp_path)
     assert scores['finished'] == 0
