@@ -19,6 +19,8 @@ MARKS_IDS = {'image_token_id', 'answer_token_id'}
 """What the tokenizer says, and no recipe."""
 OLDER_KEYS = {'rope_theta', 'rope_scaling', 'torch_dtype'}
 """What older config.json files write, and transformers still reads."""
+TRAINED_ON = [0.5, 0.5]
+"""The mean and deviation by which ``views.normalised`` makes pixels."""
 OWN_KEYS = set(inspect.signature(SpatialLLMConfig.__init__).parameters) - {
     'self', 'kwargs', *MARKS_IDS,
 }  # fmt: skip
@@ -39,6 +41,7 @@ def model_problems(model: dict[str, Any], sources: Any) -> Iterator[str]:
     for index, part in enumerate(parts):
         yield from _part_problems(part, f'model.vision_configs[{index}]')
     yield from _part_problems(model.get('text_config'), 'model.text_config')
+    yield from _normalisation_problems(model.get('image_normalisation', TRAINED_ON))
     for index, source in enumerate(sources if isinstance(sources, list) else ()):
         if not isinstance(source, str | None) or index >= len(parts):
             yield (
@@ -68,6 +71,15 @@ def check_model(config: SpatialLLMConfig) -> None:
             f'expected backbones that make {tokens} tokens of an image of {config.image_width}x'
             f'{config.image_height} pixels, found: {found}; compare image_size, image_grid and '
             'vision_configs under model'
+        )
+
+
+def _normalisation_problems(found: Any) -> Iterator[str]:
+    if found != TRAINED_ON:
+        yield (
+            f'expected {TRAINED_ON} as image_normalisation, found {found!r}: training makes '
+            'pixels so, and another would hold at run time alone; what a backbone wants stands '
+            'under its use'
         )
 
 

@@ -59,6 +59,7 @@ def changed(folder: Path, place: str, value) -> Recipe:
         ('model.image_grid', [0, 0], 'as image_grid, found [0, 0]'),
         ('model.image_grid', [9.5, 12], 'as image_grid, found [9.5, 12]'),
         ('model.image_normalisation', [0.5], 'as image_normalisation, found [0.5]'),
+        ('model.image_normalisation', [0.4, 0.3], 'as image_normalisation, found [0.4, 0.3]'),
         ('model.vision_configs', [{'model_type': 'spatialllm_vision', 'use': {'layer': -2}}],
          'no use of spatialllm_vision'),
         ('model.vision_configs', [{**CLIP, 'use': {'layer': 3}}],
