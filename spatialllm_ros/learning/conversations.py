@@ -24,6 +24,7 @@ from spatialllm_ros.learning.question_arrays import (
     special_id,
 )
 from spatialllm_ros.scenes.import_report import ImportReport
+from spatialllm_ros.scenes.worlds import is_kept_apart
 
 IMAGE_MARK = '<image>'
 SPEAKERS = ('human', 'gpt')
@@ -67,7 +68,8 @@ def load_conversations(
         positions: how many tokens of a question with its answer the decoder has room for.
 
     Raises:
-        ConfigError: the file is no JSON list, or nothing in it can be trained on.
+        ConfigError: the file is no JSON list, nothing in it can be trained on, or it speaks of
+            worlds that are kept for validation or tests.
     """
     try:
         entries = json.loads(source.path.read_text('utf-8'))
@@ -81,6 +83,7 @@ def load_conversations(
     coder = _Coder(tokenizer, min(source.tokens, positions), report)
     images, views = [], []
     for number, entry in enumerate(entries):
+        _check_world(entry, source.path)
         if isinstance(entry, dict) and 'image' not in entry:
             report.leave_out('conversations without an image')
             continue
@@ -96,6 +99,16 @@ def load_conversations(
         )
     report.scenes = len(views)
     return Conversations(images, _arrays(views, tokenizer)), report
+
+
+def _check_world(entry: Any, path: Path) -> None:
+    """Refuse what ``training/export_questions.py`` wrote about a world that measures."""
+    name = entry.get('id') if isinstance(entry, dict) else None
+    if isinstance(name, str) and is_kept_apart(name):
+        raise ConfigError(
+            f'expected conversations to train on, found {name} in {path}, a world that is kept '
+            'for validation and tests: export the questions of others'
+        )
 
 
 def _read(entry: Any, folder: Path) -> tuple[Path, list[tuple[str, str]]]:

@@ -9,7 +9,7 @@ from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.recipe import DataConfig
 from spatialllm_ros.learning.scene_arrays import open_shards
 from spatialllm_ros.scenes.shards import read_shard
-from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, VALIDATION_SEEDS, seed_of
+from spatialllm_ros.scenes.worlds import VALIDATION_SEEDS, is_kept_apart
 from spatialllm_ros.schema import Scene
 
 
@@ -71,8 +71,7 @@ def _scenes(folder: Path, limit: int) -> Iterator[Scene]:
 
 
 def _check_seed(scene: Scene, folder: Path) -> None:
-    seed = seed_of(scene.scene_id)
-    if seed is not None and (seed in VALIDATION_SEEDS or seed in HELD_OUT_SEEDS):
+    if is_kept_apart(scene.scene_id):
         raise ConfigError(
             f'expected worlds to train on, found {scene.scene_id} in {folder}: seeds from '
             f'{VALIDATION_SEEDS.start} on are kept for validation and tests; render others with '

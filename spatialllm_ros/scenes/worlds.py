@@ -41,6 +41,12 @@ def seed_of(name: str) -> int | None:
     return int(number) if number != name and number.isdecimal() else None
 
 
+def is_kept_apart(name: str) -> bool:
+    """Tell whether the scene of a name is a world for validation or tests, not for training."""
+    seed = seed_of(name)
+    return seed is not None and (seed in VALIDATION_SEEDS or seed in HELD_OUT_SEEDS)
+
+
 @dataclass(frozen=True)
 class WorldCamera:
     """A camera in the world; ``rotation`` rows take optical axes to world axes."""

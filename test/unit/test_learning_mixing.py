@@ -120,6 +120,15 @@ def test_files_without_anything_to_learn_are_refused(folder):
         load_conversations(MixedSource(folder / 'absent.json', folder, 0.5), TOKENIZER, 147)
 
 
+@pytest.mark.parametrize('seed', [800_000_000, 900_000_001])
+def test_conversations_about_worlds_kept_for_tests_are_refused(asked, seed, tmp_path):
+    kept = [replace(item, scene=replace(item.scene, scene_id=f'sim-{seed}')) for item in asked[:1]]
+    write_llava([*asked[1:], *kept], tmp_path)
+    source = MixedSource(tmp_path / 'questions.json', tmp_path, 0.5)
+    with pytest.raises(ConfigError, match=rf'found sim-{seed} in .*questions\.json'):
+        load_conversations(source, TOKENIZER, 147)
+
+
 @pytest.fixture(scope='module')
 def own(asked, tmp_path_factory) -> QuestionSampler:
     folder = tmp_path_factory.mktemp('shards')
