@@ -33,6 +33,18 @@ def _read_series(csv_path: Path) -> Series:
     return series
 
 
+def _read_curve(csv_path: Path) -> Series:
+    """Return the points of a file that a person named.
+
+    Raises:
+        ConfigError: there is none, or it is no curve.
+    """
+    try:
+        return _read_series(csv_path)
+    except (OSError, ValueError, csv.Error) as error:
+        raise ConfigError(f'{csv_path}: expected a curve.csv, found {error}') from error
+
+
 @dataclass(frozen=True)
 class History:
     """A model's way through several runs, one after the other.
@@ -60,8 +72,8 @@ def read_history(
         processes: of the last run; its CSV holds the speed of one.
 
     Raises:
-        ConfigError: no curves, one without scores of every type, or as many numbers of views as
-            fit neither one nor all runs.
+        ConfigError: no curves, one that cannot be read or is without scores of every type, or as
+            many numbers of views as fit neither one nor all runs.
     """
     if not csv_paths:
         raise ConfigError('expected the curve.csv of at least one run, found none')
@@ -73,7 +85,7 @@ def read_history(
     per_step = list(views_per_step) * (len(csv_paths) if len(views_per_step) == 1 else 1)
     done, views, scores, speed = 0, [], [], 0.0
     for path, own_views in zip(csv_paths, per_step, strict=True):
-        series = _read_series(path)
+        series = _read_curve(path)
         missing = [name for name in types if not series.get((name, 'validation'))]
         if missing or ('images_per_s', 'train') not in series:
             raise ConfigError(
@@ -99,6 +111,7 @@ def plot_history(history: History, png_path: Path) -> None:
     axis.grid(alpha=0.3)
     axis.spines[['top', 'right']].set_visible(False)
     figure.tight_layout()
+    png_path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(png_path, dpi=110)
     plt.close(figure)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from spatialllm_ros.errors import ConfigError
-from spatialllm_ros.learning.curves import read_history
+from spatialllm_ros.learning.curves import History, plot_history, read_history
 
 FIRST = """\
 10,train,images_per_s,5
@@ -47,3 +47,17 @@ def test_runs_may_learn_from_different_numbers_of_views_a_step(runs):
     assert history.views == (80, 160, 160 + 3000)
     with pytest.raises(ConfigError, match='each of 2, found 3'):
         read_history(runs, ['above'], views_per_step=[8, 8, 8], processes=1)
+
+
+@pytest.mark.parametrize('text', [None, 'a,b\n', '10,train,images_per_s,fast\n', '\x00\n'])
+def test_what_is_no_curve_is_named(text, tmp_path):
+    path = tmp_path / 'none.csv'
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=r'none\.csv: expected a curve\.csv, found'):
+        read_history([path], ['above'], views_per_step=[8], processes=1)
+
+
+def test_a_history_is_drawn_into_a_new_folder(tmp_path):
+    plot_history(History((10, 20), (0.5, 0.75), 100.0), tmp_path / 'out' / 'history.png')
+    assert (tmp_path / 'out' / 'history.png').stat().st_size > 1000
