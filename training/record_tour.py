@@ -7,10 +7,13 @@ python training/record_tour.py --types height_higher location_closer_to_camera e
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from spatialllm_ros.demo.recording import TOUR, write_recording
 from spatialllm_ros.demo.worlds import ABSENT_OBJECT, TYPES, WorldFilm
+from spatialllm_ros.errors import SpatialLLMError
+from spatialllm_ros.evaluation.asked_worlds import seeds_from
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS
 
 FIRST_SEED = HELD_OUT_SEEDS.start + 50_000_000
@@ -28,9 +31,13 @@ def main() -> None:
         '--types', nargs='+', choices=TYPES, default=SHOWN, metavar='TYPE', help=', '.join(TYPES)
     )
     args = parser.parse_args()
-    film = WorldFilm(args.types)
-    seeds = range(args.seed, HELD_OUT_SEEDS.stop)
-    count = write_recording(args.out, film.shots(seeds, args.worlds))
+    try:
+        seeds_from(args.seed, args.worlds, HELD_OUT_SEEDS)  # refuses worlds of training
+        film = WorldFilm(args.types)
+        seeds = range(args.seed, HELD_OUT_SEEDS.stop)
+        count = write_recording(args.out, film.shots(seeds, args.worlds))
+    except SpatialLLMError as error:
+        sys.exit(str(error))
     film.close()
     print(f'wrote {count} images, {args.out.stat().st_size / 1e6:.1f} MB, into {args.out}')
 

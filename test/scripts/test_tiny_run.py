@@ -215,6 +215,9 @@ def test_the_roadmap_study_goes_on_and_reports_every_row(run, tmp_path, capsys):
         ('export/try_large.py', ['--scratch', '/dev/null'], 'exists: .*name another --scratch'),
         ('export/calibrate.py', ['nothing-here'], 'export/export_onnx.py'),
         ('export/calibrate.py', ['nothing-here', '--seed', 900_000_000], '800000000'),
+        ('training/record_tour.py', ['--seed', 5, '--worlds', 1], '900000000'),
+        ('training/record_tour.py', ['--worlds', 0], 'a count from 1 on'),
+        ('training/record_tour.py', ['--types', 'absent_object'], 'expected question types'),
     ],
 )
 def test_mistakes_end_in_one_sentence(script, arguments, complaint, tmp_path, monkeypatch):
