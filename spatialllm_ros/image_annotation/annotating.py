@@ -104,8 +104,9 @@ def annotated_scenes(request: AnnotationRequest, report: ImportReport) -> Iterat
     """
     licence = request.annotators.licence()
     require_accepted('what these models and images make', licence, request.accepted_licences)
-    paths = photo_paths(request.images)[request.part.index :: request.part.count]
-    return _scenes(paths, request, licence, report)
+    paths = photo_paths(request.images, request.cache)
+    own = paths[request.part.index :: request.part.count]
+    return _scenes(own, request, licence, report)
 
 
 def _scenes(

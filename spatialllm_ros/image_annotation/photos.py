@@ -51,13 +51,19 @@ class Photo:
             return np.asarray(image.convert('RGB'), np.uint8)
 
 
-def photo_paths(folder: Path) -> list[Path]:
+def photo_paths(folder: Path, cache: Path | None = None) -> list[Path]:
     """Return the image files below a folder, in the order of their names.
+
+    Args:
+        folder: of the images.
+        cache: whose copies are left out, should it lie there too.
 
     Raises:
         SceneError: there is none.
     """
-    found = sorted(path for path in folder.rglob('*') if path.suffix.lower() in SUFFIXES)
+    copies = None if cache is None else cache.resolve()
+    images = (path for path in folder.rglob('*') if path.suffix.lower() in SUFFIXES)
+    found = sorted(path for path in images if copies not in path.resolve().parents)
     if not found:
         raise SceneError(f'expected images ({", ".join(SUFFIXES)}) below {folder}, found none')
     return found

@@ -47,6 +47,15 @@ def test_photos_are_listed_by_name_and_nothing_else(tmp_path):
         photo_paths(tmp_path / 'none')
 
 
+def test_copies_in_a_cache_below_the_photos_are_no_photos(tmp_path):
+    two_halves(2 * LONGEST_PX, 40).save(tmp_path / 'large.png')
+    copies = tmp_path / 'cache' / 'copies'
+    prepared(tmp_path / 'large.png', tmp_path, copies)
+    assert list(copies.glob('*.png'))
+    found = photo_paths(tmp_path, tmp_path / 'other' / '..' / 'cache')
+    assert [path.name for path in found] == ['large.png']
+
+
 def test_an_upright_photo_of_bounded_size_is_used_as_it_is(tmp_path):
     path = tmp_path / 'a.jpg'
     two_halves(40, 30).save(path, exif=exif(1, 28))
