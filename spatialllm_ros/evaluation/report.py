@@ -57,9 +57,11 @@ class Report:
                     f'{score.majority:8.3f} {score.n:6d}  '
                     f'{score.interval.low:.3f}-{score.interval.high:.3f}'
                 )
+        asked = len(set(TWELVE) & set(self.types))
+        fewer = '' if asked == len(TWELVE) else f' ({asked} of them asked)'
         distance = self.distance_median_relative_error
         totals = {
-            'mean of the twelve': f'{self.mean_twelve:8.3f}',
+            f'mean of the twelve{fewer}': f'{self.mean_twelve:8.3f}',
             'distance to camera, median relative error': f'{distance:8.3f}',
             'heading, median error in degrees': f'{self.heading_median_error_deg:8.1f}',
             'centre, median error / image width': f'{self.centre_median_error_fraction:8.4f}',

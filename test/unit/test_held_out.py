@@ -203,6 +203,9 @@ def test_table_names_every_type_the_twelve_first(tmp_path):
     ]  # fmt: skip
     # Of two in three the bounds are (2/3 + z²/6 ± z √(2/27 + z²/36)) / (1 + z²/3), z = 1.96.
     assert lines[3].split() == ['exist', '0.667', '0.667', '0.667', '3', '0.208-0.939']
+    assert [line.rsplit(maxsplit=1)[0] for line in lines if line.startswith('mean of')] == [
+        'mean of the twelve (1 of them asked)'
+    ]
     report.write(tmp_path / 'out' / 'r.json')
     assert json.loads((tmp_path / 'out' / 'r.json').read_text())['worlds'] == 1
     assert set(TWELVE) <= set(QUESTION_TYPES)
