@@ -159,7 +159,10 @@ def _share_encoder(folder: Path, row: RoadmapRow) -> None:
     ]  # fmt: skip
     if earlier and not (folder / 'encoder').exists():
         source = folder.parent / f'row-{ROWS.index(earlier[0])}' / 'encoder'
-        shutil.copytree(source, folder / 'encoder')
+        aside = folder / 'encoder.partial'  # a broken copy would be taken for a checkpoint
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.copytree(source, aside)
+        aside.rename(folder / 'encoder')
 
 
 def row_score(name: str, seed: int, seen: Sequence[Judged], unseen: Sequence[Judged]) -> RowScore:

@@ -79,6 +79,28 @@ def test_rows_that_have_a_score_start_no_process(tmp_path, monkeypatch):
         run_study(Study(RECIPE, tmp_path, (3, 5), HeldOutWorlds(count=41)))
 
 
+def test_an_encoder_whose_copy_broke_off_is_copied_again(tmp_path, monkeypatch):
+    first, second = tmp_path / 'row-0' / 'encoder', tmp_path / 'row-1' / 'encoder'
+    first.mkdir(parents=True)
+    for name in ('state.json', 'weights-0.safetensors'):
+        (first / name).write_text(name)
+    copytree = roadmap.shutil.copytree
+
+    def break_off(source, target, **_):
+        copytree(source, target, ignore=lambda *_: ['weights-0.safetensors'])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(roadmap.shutil, 'copytree', break_off)
+    with pytest.raises(KeyboardInterrupt):
+        roadmap._share_encoder(second.parent, ROWS[1])
+    monkeypatch.setattr(roadmap.shutil, 'copytree', copytree)
+    roadmap._share_encoder(second.parent, ROWS[1])
+    assert sorted(path.name for path in second.iterdir()) == [
+        'state.json',
+        'weights-0.safetensors',
+    ]
+
+
 def test_worlds_that_lack_a_type_cannot_be_averaged():
     seen = [judged(name, is_right=True) for name in TWELVE[1:]]
     with pytest.raises(ConfigError, match=f"none of .'{TWELVE[0]}'.: score each row on more"):
