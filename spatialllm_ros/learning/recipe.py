@@ -20,6 +20,7 @@ from spatialllm_ros.model.configuration import SpatialLLMConfig
 from spatialllm_ros.questions import QUESTION_TYPES
 
 STAGE_NAMES = ('encoder', 'heads', 'alignment', 'instruction')
+DECODER_RESTS = ('encoder', 'heads')
 ALIGNMENT_TYPES = ('locate', 'describe', 'heading', 'distance_to_camera', 'exist')
 """The alignment stage asks of single objects only."""
 PROBING = ('3d', '2d')
@@ -199,8 +200,14 @@ def _stages_problems(stages: dict[str, Any]) -> Iterator[str]:
             yield from below_one(stage, ('questions_per_image',), where)
             yield from _word_problems(stage, where)
             yield from _gate_problems(name, stage)
-            if isinstance(stage.get('lora'), dict):
-                yield from unlike_fields(stage['lora'], fields(Lora), f'{where}.lora')
+            yield from _lora_problems(name, stage.get('lora'))
+
+
+def _lora_problems(name: str, found: Any) -> Iterator[str]:
+    if isinstance(found, dict):
+        yield from unlike_fields(found, fields(Lora), f'stages.{name}.lora')
+    if found is not None and name in DECODER_RESTS:
+        yield f'expected no lora under stages.{name}, in which the decoder rests; leave it out'
 
 
 def _word_problems(stage: dict[str, Any], where: str) -> Iterator[str]:

@@ -52,6 +52,18 @@ def test_adapters_and_mixed_data_are_read(tmp_path):
     assert (plain.stages['instruction'].lora, plain.data.mixed) == (None, ())
 
 
+@pytest.mark.parametrize('name', ['encoder', 'heads'])
+def test_stages_in_which_the_decoder_rests_take_no_adapters(tmp_path, name):
+    plain = {
+        'name': 'tiny', 'seed': 0, 'model': MODEL, 'data': {'train': 'a', 'validation': 'b'},
+        'stages': {name: {**LOOP, 'lora': {'rank': 4}}},
+    }  # fmt: skip
+    with pytest.raises(ConfigError, match=rf'expected no lora under stages\.{name}'):
+        read(tmp_path, yaml.safe_dump(plain))
+    del plain['stages'][name]['lora']
+    assert read(tmp_path, yaml.safe_dump(plain)).stages[name].lora is None
+
+
 def test_all_unknown_keys_are_named(tmp_path):
     with pytest.raises(ConfigError) as caught:
         recipe(tmp_path, {'mixed': [{'file': 'x'}]}, lora={'ranks': 1}, step=3)
