@@ -166,7 +166,8 @@ def world_camera(
 ) -> WorldCamera:  # fmt: skip
     """Return a camera ``height_m`` above the origin, looking down by ``pitch_rad``.
 
-    Roll turns the image clockwise as seen from behind the camera; yaw turns it to its left.
+    Roll turns the camera clockwise as seen from behind it, so that what stands upright leans to
+    the left in the image; yaw turns the camera to its left.
     """
     cp, sp = math.cos(pitch_rad), math.sin(pitch_rad)
     cy, sy = math.cos(yaw_rad), math.sin(yaw_rad)

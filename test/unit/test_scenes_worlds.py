@@ -149,6 +149,17 @@ def test_camera_rotation_is_proper_and_up_points_up():
     assert np.allclose(up_world, [0, 0, 1])
 
 
+def test_a_camera_rolled_clockwise_sees_what_stands_lean_to_the_left():
+    camera = world_camera(
+        200, 100, hfov_rad=1.0, height_m=1.5, pitch_rad=0.2, roll_rad=math.radians(20)
+    )
+    (foot_px, _), (head_px, _) = project(
+        camera.model, camera.to_optical(np.array([[4.0, 0.0, 0.0], [4.0, 0.0, 1.0]]))
+    )
+    assert head_px < foot_px - 5
+    assert camera.model.up_optical[0] < 0
+
+
 def test_camera_sees_the_floor_point_it_looks_at_in_the_middle():
     camera = world_camera(
         640, 480, hfov_rad=math.radians(60), height_m=1.5, pitch_rad=math.atan2(1.5, 3.0)
