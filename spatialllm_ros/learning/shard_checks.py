@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.recipe import DataConfig
 from spatialllm_ros.learning.scene_arrays import open_shards
 from spatialllm_ros.scenes.shards import read_shard
-from spatialllm_ros.scenes.worlds import VALIDATION_SEEDS, is_kept_apart
+from spatialllm_ros.scenes.worlds import (
+    HELD_OUT_SEEDS,
+    VALIDATION_SEEDS,
+    is_kept_apart,
+    seed_of,
+)
 from spatialllm_ros.schema import Scene
 
 
@@ -22,12 +27,13 @@ def check_shards(data: DataConfig, size_px: tuple[int, int]) -> None:
 
     Raises:
         ConfigError: images have another size, worlds kept for validation or tests would be
-            trained on, or a scene would be both trained on and validated on.
+            trained on, worlds kept for tests validated on, or a scene both.
         SceneError: there is no finished shard, or one cannot be read.
     """
     _check_sizes(data.train, data.train_scenes, size_px)
     _check_sizes(data.validation, data.validation_scenes, size_px)
     measured = {scene.scene_id for scene in _scenes(data.validation, data.validation_scenes)}
+    _check_held_out(measured, data.validation)
     for scene in _scenes(data.train, data.train_scenes):
         _check_seed(scene, data.train)
         if scene.scene_id in measured:
@@ -77,3 +83,14 @@ def _check_seed(scene: Scene, folder: Path) -> None:
             f'{VALIDATION_SEEDS.start} on are kept for validation and tests; render others with '
             '--split train'
         )
+
+
+def _check_held_out(names: Collection[str], folder: Path) -> None:
+    """Refuse to choose models by the worlds that their last scores are of."""
+    for name in sorted(names):
+        if seed_of(name) in HELD_OUT_SEEDS:
+            raise ConfigError(
+                f'expected worlds to validate on, found {name} in {folder}: seeds from '
+                f'{HELD_OUT_SEEDS.start} on are kept for tests; render others with --split '
+                'validation'
+            )

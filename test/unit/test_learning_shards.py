@@ -163,6 +163,15 @@ def test_no_scene_is_both_trained_on_and_validated_on(scenes, tmp_path):
     check_shards(DataConfig(train, overlapping, validation_scenes=1), SIZE_PX)
 
 
+@pytest.mark.parametrize('seed', [HELD_OUT, HELD_OUT + 99_999_999])
+def test_held_out_worlds_are_not_validated_on(scenes, tmp_path, seed):
+    train = written(tmp_path / 'train', numbered(scenes, 'sim-1'))
+    held = written(tmp_path / 'held', numbered(scenes, f'sim-{VALIDATION}', f'sim-{seed}'))
+    with pytest.raises(ConfigError, match=rf'found sim-{seed} in .*held: .*--split validation'):
+        check_shards(DataConfig(train, held), SIZE_PX)
+    check_shards(DataConfig(train, held, validation_scenes=1), SIZE_PX)
+
+
 def test_scenes_are_counted_beside_what_would_be_read(scenes, tmp_path):
     names = [f'kitti-{number:06d}' for number in range(6)]
     train = written(tmp_path / 'train', numbered(scenes, *names[:4]))
