@@ -1,7 +1,8 @@
-"""Score a bundle, or a model folder as transformers saves it, on held-out worlds.
+"""Score a bundle, or a model folder as transformers saves it, on worlds no training sees.
 
 python training/evaluate_checkpoint.py models/nano --worlds 2000 --json out/nano.json
 python training/evaluate_checkpoint.py models/nano --worlds 500 --style lenses
+python training/evaluate_checkpoint.py checkpoints/nano/model --worlds 500 --split validation
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from spatialllm_ros.deploy.checkpoint import as_bundle
 from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.evaluation.held_out import (
+    SPLITS,
     HeldOutWorlds,
     ask_held_out,
     ask_held_out_variants,
@@ -29,7 +31,11 @@ def main() -> None:
     parser.add_argument('model', type=Path, help='a bundle, or a folder with config.json')
     parser.add_argument('--worlds', type=int, default=HeldOutWorlds.count)
     parser.add_argument(
-        '--seed', type=int, default=HeldOutWorlds.first_seed, help='the first world'
+        '--split', choices=list(SPLITS), default=HeldOutWorlds.split,
+        help='held-out worlds, or those for choosing between models (default %(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--seed', type=int, help='the first world (default: the first of the split)'
     )
     parser.add_argument(
         '--style', choices=list(STYLES), default=HeldOutWorlds.style,
@@ -48,7 +54,10 @@ def main() -> None:
     if args.pictures is not None and args.pictures.suffix != '.png':
         parser.error(f'expected --pictures to be a PNG, found {args.pictures}')
     try:
-        worlds = HeldOutWorlds(args.seed, args.worlds, args.style, args.processes, args.threads)
+        seed = SPLITS[args.split].start if args.seed is None else args.seed
+        worlds = HeldOutWorlds(
+            seed, args.worlds, args.style, args.processes, args.threads, args.split
+        )
         with as_bundle(args.model) as bundle:
             seen, unseen = ask_held_out(bundle, worlds)
             trials = ask_held_out_variants(bundle, worlds) if args.circular else []

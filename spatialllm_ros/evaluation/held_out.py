@@ -24,12 +24,15 @@ from spatialllm_ros.runtime.answering import Outcome
 from spatialllm_ros.runtime.bundle import load_bundle
 from spatialllm_ros.runtime.session import EncodedFrame, Request, SpatialSession
 from spatialllm_ros.scenes.world_styles import STYLES
-from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS
+from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, VALIDATION_SEEDS
 from spatialllm_ros.schema import Answer, Query, QuestionRecord
 
 SeenUnseen = tuple[list[Judged], list[Judged]]
 Answers = Callable[[SpatialSession, EncodedFrame, Sequence[Query]], list[Outcome]]
 T = TypeVar('T')
+
+SPLITS = {'test': HELD_OUT_SEEDS, 'validation': VALIDATION_SEEDS}
+"""Worlds for last scores, and those for choosing between models; neither is trained on."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class HeldOutWorlds:
     Attributes:
         style: the set they are drawn from, a key of ``world_styles.STYLES``.
         threads: of the computation in each process; 0 for its share of the cores.
+        split: a key of ``SPLITS``, whose range the seeds are of.
     """
 
     first_seed: int = HELD_OUT_SEEDS.start
@@ -46,13 +50,16 @@ class HeldOutWorlds:
     style: str = 'trained'
     processes: int = 1
     threads: int = 0
+    split: str = 'test'
 
     def __post_init__(self) -> None:
         """Refuse worlds that a model may have been trained on.
 
         Raises:
-            ConfigError: seeds that are not held out, an unknown set, or no process.
+            ConfigError: seeds of another split, an unknown split or set, or no process.
         """
+        if self.split not in SPLITS:
+            raise ConfigError(f'expected a split of {list(SPLITS)}, found {self.split!r}')
         self.seeds()
         if self.style not in STYLES:
             raise ConfigError(f'expected a set of worlds of {list(STYLES)}, found {self.style!r}')
@@ -64,7 +71,7 @@ class HeldOutWorlds:
 
     def seeds(self) -> list[int]:
         """Return the seeds of the worlds."""
-        return seeds_from(self.first_seed, self.count, HELD_OUT_SEEDS)
+        return seeds_from(self.first_seed, self.count, SPLITS[self.split])
 
     def threads_each(self) -> int:
         """Return the threads of each process."""

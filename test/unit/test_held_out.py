@@ -37,6 +37,15 @@ def test_other_worlds_are_refused(seed, count):
         HeldOutWorlds(seed, count)
 
 
+def test_worlds_for_choosing_between_models_are_a_split_of_their_own():
+    assert HeldOutWorlds(800_000_000, 2, split='validation').seeds() == [800_000_000, 800_000_001]
+    for seed, split in ((FIRST, 'validation'), (800_000_000, 'test'), (0, 'validation')):
+        with pytest.raises(ConfigError, match=f'the seed {seed} and 2 worlds'):
+            HeldOutWorlds(seed, 2, split=split)
+    with pytest.raises(ConfigError, match=r"split of .* found 'train'"):
+        HeldOutWorlds(split='train')
+
+
 @pytest.mark.parametrize('wrong', [{'processes': 0}, {'threads': -1}])
 def test_impossible_processes_are_refused(wrong):
     with pytest.raises(ConfigError, match='at least one process'):
