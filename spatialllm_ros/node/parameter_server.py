@@ -90,11 +90,13 @@ class ParameterServer:
 
     def _check(self, changes: list[Parameter]) -> SetParametersResult:
         own = {p.name: _value(p) for p in changes if not p.name.startswith(ROS_OWN)}
+        current = self._values()
         try:
-            build(self._values() | own)
+            build(current | own)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        late = [name for name in own if not self._known[name].is_live]
+        changed = [name for name, value in own.items() if value != current[name]]
+        late = [name for name in changed if not self._known[name].is_live]
         if late and not self._may_change():
             words = 'read when the node is configured: deactivate and clean up first'
             return SetParametersResult(successful=False, reason=f'{", ".join(late)}: {words}')

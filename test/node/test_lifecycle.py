@@ -343,6 +343,8 @@ def test_parameters_are_checked_when_set_and_fixed_while_configured(start_node, 
     done, reason = set_parameter(peer, 'engine', 'onnx')
     assert not done
     assert reason.startswith('engine: read when the node is configured')
+    # As it is already: `ros2 param load` of what `ros2 param dump` wrote sets them all.
+    assert set_parameter(peer, 'camera.transport', 'raw') == (True, '')
 
 
 def test_live_parameters_have_their_effect_at_once(scripted, peer):
