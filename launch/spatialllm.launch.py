@@ -7,8 +7,6 @@ ros2 launch spatialllm_ros spatialllm.launch.py image:=/my/camera/image_raw dash
 What is not given here or in params_file keeps the node's own value.
 """
 
-from pathlib import PurePosixPath
-
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
@@ -16,6 +14,15 @@ from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJ
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+OF_A_CAMERA = {
+    'image': 'image_topic',
+    'camera_info': 'info_topic',
+    'depth': 'depth_topic',
+    'transport': 'transport',
+}
+"""Arguments and the parameters of a camera that they set, over those of params_file."""
+ARGUMENTS = ('cameras', *OF_A_CAMERA, 'bundle', 'params_file', 'use_sim_time')
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -29,7 +36,9 @@ def generate_launch_description() -> LaunchDescription:
                 'camera_info and depth are then taken from the namespace of each: front/image',
             ),
             DeclareLaunchArgument(
-                'image', default_value='image', description='topic of the camera images'
+                'image',
+                default_value='',
+                description="topic of the camera images; empty: the node's own, image",
             ),
             DeclareLaunchArgument(
                 'camera_info',
@@ -53,6 +62,11 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 'params_file', default_value='', description='YAML file with node parameters'
+            ),
+            DeclareLaunchArgument(
+                'use_sim_time',
+                default_value='',
+                description="true: time comes from a bag or a simulator; empty: the node's own",
             ),
             DeclareLaunchArgument(
                 'dashboard',
@@ -84,12 +98,14 @@ def fast_dds_profile() -> list[SetEnvironmentVariable]:
 
 def spatialllm_node(context: LaunchContext) -> list[LifecycleNode]:
     """Describe the node, with the parameters and topics that were given."""
-    arguments = ('cameras', 'image', 'camera_info', 'depth', 'transport', 'bundle', 'params_file')
-    given = {name: LaunchConfiguration(name).perform(context) for name in arguments}
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     cameras = [name.strip() for name in given['cameras'].split(',') if name.strip()]
     parameters: list[object] = [given['params_file']] if given['params_file'] else []
     if given['bundle']:
         parameters.append({'bundle': text(given['bundle'])})
+    if given['use_sim_time']:
+        clock = ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)
+        parameters.append({'use_sim_time': clock})
     parameters += camera_parameters(cameras, given)
     return [
         LifecycleNode(
@@ -99,42 +115,27 @@ def spatialllm_node(context: LaunchContext) -> list[LifecycleNode]:
             namespace='',
             output='screen',
             parameters=parameters,
-            remappings=[] if cameras else camera_remappings(given),
         )
     ]
 
 
 def camera_parameters(cameras: list[str], given: dict[str, str]) -> list[dict[str, object]]:
-    """Return the parameters of several cameras by name; of the only one, what was given."""
-    if not cameras:
-        of_only_one = {'camera.transport': 'transport', 'camera.depth_topic': 'depth'}
-        return [{name: text(given[key])} for name, key in of_only_one.items() if given[key]]
-    own: dict[str, object] = {'camera_names': cameras}
-    for name in cameras:
-        own[f'{name}.image_topic'] = topic_of(name, given['image'])
-        if given['camera_info']:
-            own[f'{name}.info_topic'] = topic_of(name, given['camera_info'])
-        if given['depth']:
-            own[f'{name}.depth_topic'] = topic_of(name, given['depth'])
-        if given['transport']:
-            own[f'{name}.transport'] = text(given['transport'])
-    return [own]
+    """Return what was given of several cameras, or of the only one, as parameters."""
+    own: dict[str, object] = {'camera_names': cameras} if cameras else {}
+    if cameras and not given['image']:
+        given = {**given, 'image': 'image'}
+    for name in cameras or ['camera']:
+        for key, parameter in OF_A_CAMERA.items():
+            if given[key]:
+                is_of_namespace = cameras and key != 'transport'
+                value = topic_of(name, given[key]) if is_of_namespace else given[key]
+                own[f'{name}.{parameter}'] = text(value)
+    return [own] if own else []
 
 
-def topic_of(camera: str, topic: str) -> ParameterValue:
+def topic_of(camera: str, topic: str) -> str:
     """Return a topic in the namespace of a camera."""
-    return text(f'{camera}/{topic.lstrip("/")}')
-
-
-def camera_remappings(given: dict[str, str]) -> list[tuple[str, str]]:
-    """Connect the only camera's topics."""
-    image = given['image']
-    beside_image = str(PurePosixPath(image).with_name('camera_info'))
-    return [
-        ('image', image),
-        ('image/compressed', f'{image}/compressed'),
-        ('camera_info', given['camera_info'] or beside_image),
-    ]
+    return f'{camera}/{topic.lstrip("/")}'
 
 
 def text(value: str) -> ParameterValue:

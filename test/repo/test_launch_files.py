@@ -42,22 +42,31 @@ def parameters_of(node, context: LaunchContext) -> dict:
     return parameters
 
 
-@pytest.mark.parametrize(
-    ('image', 'camera_info', 'expected'),
-    [
-        ('/my/camera/image_raw', '', '/my/camera/camera_info'),
-        ('image', '', 'camera_info'),
-        ('/image', '', '/camera_info'),
-        ('/my/camera/image_raw', '/lens', '/lens'),
-    ],
-)
-def test_camera_info_is_beside_the_image(image: str, camera_info: str, expected: str):
-    node, _ = launched_node(image=image, camera_info=camera_info)
-    assert dict(node.expanded_remapping_rules) == {
-        'image': image,
-        'image/compressed': f'{image}/compressed',
-        'camera_info': expected,
+def test_what_is_given_of_the_only_camera_holds_over_a_file_of_parameters(tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_text('/**: {ros__parameters: {camera.image_topic: /a, camera.info_topic: /b}}\n')
+    node, parameters = launched_node(
+        image='/my/image_raw', camera_info='/lens', transport='compressed', params_file=str(path)
+    )
+    assert node.expanded_remapping_rules is None
+    assert parameters == {
+        'camera.image_topic': '/my/image_raw',
+        'camera.info_topic': '/lens',
+        'camera.transport': 'compressed',
     }
+    _, parameters = launched_node(params_file=str(path))
+    assert parameters == {'camera.image_topic': '/a', 'camera.info_topic': '/b'}
+
+
+@pytest.mark.parametrize(('given', 'expected'), [('true', True), ('false', False)])
+def test_time_may_come_from_a_bag_or_a_simulator(given: str, expected: bool):
+    assert launched_node(use_sim_time=given)[1] == {'use_sim_time': expected}
+
+
+def test_nothing_given_leaves_all_to_the_node():
+    assert launched_node()[1] == {}
+    _, parameters = launched_node(cameras='front')
+    assert parameters == {'camera_names': ['front'], 'front.image_topic': 'front/image'}
 
 
 def test_several_cameras_are_read_in_their_namespaces():
@@ -95,14 +104,14 @@ def test_a_slash_before_a_topic_of_several_cameras_is_no_second_one():
 
 
 def test_the_depth_of_the_only_camera_is_a_parameter():
-    _, parameters = launched_node(image='image', depth='/depth/image_rect')
+    _, parameters = launched_node(depth='/depth/image_rect')
     assert parameters == {'camera.depth_topic': '/depth/image_rect'}
 
 
 def test_a_file_of_parameters_comes_before_what_is_given(tmp_path):
     path = tmp_path / 'mine.yaml'
     path.write_text('/**: {ros__parameters: {bundle: a, max_batch: 4}}\n')
-    _, parameters = launched_node(image='image', params_file=str(path), bundle='b')
+    _, parameters = launched_node(params_file=str(path), bundle='b')
     assert parameters == {'bundle': 'b', 'max_batch': 4}
 
 
