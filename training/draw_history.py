@@ -12,13 +12,14 @@ from pathlib import Path
 from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.evaluation.scoring import TWELVE
 from spatialllm_ros.learning.curves import plot_history, read_history
+from spatialllm_ros.output_files import output_file
 
 
 def main() -> None:
     """Parse the command line, draw and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('curves', type=Path, nargs='+', help='curve.csv of each run, in order')
-    parser.add_argument('--out', type=Path, required=True, help='PNG to write')
+    parser.add_argument('--out', type=output_file, required=True, help='PNG to write')
     parser.add_argument(
         '--views-per-step', type=int, nargs='+', default=[32],
         help='of all processes, for all runs or each (default %(default)s)',

@@ -14,6 +14,7 @@ from pathlib import Path
 from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.evaluation.benchmarks.catalogue import BENCHMARKS
 from spatialllm_ros.evaluation.benchmarks.running import Candidate, run_benchmark
+from spatialllm_ros.output_files import output_file
 from spatialllm_ros.runtime.engines import ENGINES
 
 
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument(
         '--fov-deg', type=float, help='horizontal, of the images; answers in metres need it'
     )
-    parser.add_argument('--json', type=Path, help='write the scores here')
+    parser.add_argument('--json', type=output_file, help='write the scores here')
     args = parser.parse_args()
     fov_rad = None if args.fov_deg is None else math.radians(args.fov_deg)
     try:

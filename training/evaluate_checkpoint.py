@@ -21,6 +21,7 @@ from spatialllm_ros.evaluation.held_out import (
 )
 from spatialllm_ros.evaluation.pictures import write_pictures
 from spatialllm_ros.evaluation.report import make_report
+from spatialllm_ros.output_files import output_file
 from spatialllm_ros.runtime.bundle import load_bundle
 from spatialllm_ros.scenes.world_styles import STYLES
 
@@ -41,8 +42,10 @@ def main() -> None:
         '--style', choices=list(STYLES), default=HeldOutWorlds.style,
         help='worlds like those of training, or beyond them in one way',
     )  # fmt: skip
-    parser.add_argument('--json', type=Path, help='write the scores here')
-    parser.add_argument('--pictures', type=Path, help='draw right and wrong answers into this PNG')
+    parser.add_argument('--json', type=output_file, help='write the scores here')
+    parser.add_argument(
+        '--pictures', type=output_file, help='draw right and wrong answers into this PNG'
+    )
     parser.add_argument(
         '--circular', action='store_true', help='ask of mirrored images and rotated options, too'
     )

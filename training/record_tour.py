@@ -14,6 +14,7 @@ from spatialllm_ros.demo.recording import TOUR, write_recording
 from spatialllm_ros.demo.worlds import ABSENT_OBJECT, TYPES, WorldFilm
 from spatialllm_ros.errors import SpatialLLMError
 from spatialllm_ros.evaluation.asked_worlds import seeds_from
+from spatialllm_ros.output_files import output_file
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS
 
 FIRST_SEED = HELD_OUT_SEEDS.start + 50_000_000
@@ -24,7 +25,7 @@ SHOWN = tuple(name for name in TYPES if name not in (ABSENT_OBJECT, 'distance_be
 def main() -> None:
     """Parse the command line and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--out', type=Path, default=Path(TOUR))
+    parser.add_argument('--out', type=output_file, default=Path(TOUR))
     parser.add_argument('--worlds', type=int, default=12)
     parser.add_argument('--seed', type=int, default=FIRST_SEED, help='the first world')
     parser.add_argument(

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from spatialllm_ros.errors import SpatialLLMError
+from spatialllm_ros.output_files import output_file
 from spatialllm_ros.scenes.jobs import Part, Workers
 from spatialllm_ros.scenes.rendering import SIZE_PX, SPLIT_SEEDS, RenderRequest, render_scenes
 from spatialllm_ros.scenes.world_styles import STYLES
@@ -38,7 +39,9 @@ def main() -> None:
         help='make every N-th file from number I on (I: 0 to N - 1); the rest is made elsewhere',
     )
     parser.add_argument('--ray', action='store_true', help='on the Ray cluster of RAY_ADDRESS')
-    parser.add_argument('--preview', type=Path, help='write a contact sheet with the truth drawn')
+    parser.add_argument(
+        '--preview', type=output_file, help='write a contact sheet with the truth drawn'
+    )
     parser.add_argument(
         '--style',
         choices=list(STYLES),

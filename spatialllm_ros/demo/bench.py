@@ -21,6 +21,7 @@ from spatialllm_ros.demo.environment import PROFILE_VARIABLES, demo_environment
 from spatialllm_ros.demo.recording import TOUR
 from spatialllm_ros.demo.shots import RATE_HZ
 from spatialllm_ros.errors import ProcessError, SpatialLLMError
+from spatialllm_ros.output_files import output_file
 from spatialllm_ros.runtime.bundle import find_bundle
 from spatialllm_ros.runtime.session import SpatialSession
 from spatialllm_ros.runtime.shared_files import share_folders, shared_file
@@ -41,7 +42,7 @@ def main() -> int:
     own.add_argument('--bundle', default='nano', help='folder of the model, or a shipped one')
     own.add_argument('--seconds', type=float, default=60.0, help='of the live camera')
     own.add_argument('--threads', type=int, default=os.cpu_count(), help='of the computation')
-    own.add_argument('--json', type=Path, help='write the numbers here')
+    own.add_argument('--json', type=output_file, help='write the numbers here')
     args = own.parse_args()
     try:
         found = measure(args)

@@ -23,6 +23,7 @@ from spatialllm_ros.demo.marker_listener import Listener, Marked
 from spatialllm_ros.demo.marker_views import Rgb
 from spatialllm_ros.demo.processes import IMAGE_TOPIC
 from spatialllm_ros.errors import AnswerTimeoutError, ConfigError, SpatialLLMError
+from spatialllm_ros.output_files import output_file
 from spatialllm_ros.runtime.camera_info import read_camera
 from spatialllm_ros.runtime.image_conversion import (
     MAX_SIDE_PX,
@@ -56,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
         prog='python -m spatialllm_ros.demo.draw_markers',
         description='Draw ~/markers as RViz shows them, with the image they speak of.',
     )
-    own.add_argument('--out', type=Path, required=True, help='the PNG file')
+    own.add_argument('--out', type=output_file, required=True, help='the PNG file')
     own.add_argument('--where', nargs='+', default=[], metavar='PHRASE', help='objects to ask for')
     own.add_argument('--markers', default=f'/{NODE_NAME}/markers', help='topic')
     own.add_argument('--image', default=IMAGE_TOPIC, help='topic, raw or .../compressed')

@@ -18,6 +18,7 @@ from spatialllm_ros.demo.environment import demo_environment
 from spatialllm_ros.demo.load_run import ASK_HZ, CAMERAS, WATCHES, LoadResult, measure_load
 from spatialllm_ros.demo.shots import RATE_HZ
 from spatialllm_ros.errors import SpatialLLMError
+from spatialllm_ros.output_files import output_file
 
 LATENCY_S, LATE_MS, GROWTH = 0.25, 50.0, 0.02
 """What is aimed at, at most."""
@@ -29,7 +30,7 @@ def main() -> int:
         prog='python -m spatialllm_ros.demo.load', description=__doc__.splitlines()[0]
     )
     own.add_argument('--minutes', type=float, default=10.0, help='how long')
-    own.add_argument('--json', type=Path, help='write the numbers here')
+    own.add_argument('--json', type=output_file, help='write the numbers here')
     args = own.parse_args()
     load = os.getloadavg()[0]
     print(f'{os.cpu_count()} cores, load before {load:.1f}', flush=True)

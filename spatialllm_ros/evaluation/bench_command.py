@@ -7,13 +7,12 @@ import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from spatialllm_ros.deploy.one_model import load_one_model
-from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.evaluation.bench import BenchResult, bench_worlds, run_bench
 from spatialllm_ros.evaluation.bench_report import MIB, bench_table, write_json
 from spatialllm_ros.evaluation.resident_memory import LARGEST_GROWTH_BYTES, WARM_UP, measure_growth
+from spatialllm_ros.output_files import output_file
 from spatialllm_ros.runtime.bundle import Bundle
 from spatialllm_ros.runtime.engines import ENGINES, load_engine
 from spatialllm_ros.runtime.session import SpatialSession
@@ -31,8 +30,7 @@ def main(arguments: Sequence[str]) -> int:
 
     Raises:
         BundleError: a bundle is missing or altered.
-        ConfigError: the bundles are of several models, nothing runs here, or a file to write
-            cannot be written.
+        ConfigError: the bundles are of several models, or nothing runs here.
         EngineError: an engine failed.
         SceneError: there is no OpenGL to draw with.
     """
@@ -41,8 +39,6 @@ def main(arguments: Sequence[str]) -> int:
     if parsed.questions_memory:
         flat = [_is_flat(bundle, parsed) for bundle in bundles]
         return int(not all(flat))
-    for path in filter(None, (parsed.json, parsed.plot)):
-        _check_place(path)
     result = run_bench(bundles, parsed.engine, parsed.rounds, parsed.threads)
     print(bench_table(result))
     if parsed.json is not None:
@@ -68,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--threads', type=int, default=os.cpu_count(), help='CPU threads (default: all)'
     )
-    parser.add_argument('--json', type=Path, help='write everything here')
-    parser.add_argument('--plot', type=Path, metavar='PNG', help='draw it here')
+    parser.add_argument('--json', type=output_file, help='write everything here')
+    parser.add_argument('--plot', type=output_file, metavar='PNG', help='draw it here')
     parser.add_argument(
         '--questions-memory', type=int, default=0, metavar='N',
         help='only ask N questions, with the first engine, and look at the memory of the process',
@@ -90,16 +86,6 @@ def _is_flat(bundle: Bundle, parsed: argparse.Namespace) -> bool:
         f'{LARGEST_GROWTH_BYTES / MIB:.0f} MiB more'
     )
     return found.is_flat
-
-
-def _check_place(path: Path) -> None:
-    """Make a file's folder; said before minutes are measured that could not be kept."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise ConfigError(f'expected to write {path}, found {error}; name another') from error
 
 
 def _plot(result: BenchResult, path: Path) -> None:

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / 'spatialllm_ros'
 
-CORE = {'errors', 'footprints', 'geometry', 'relations', 'schema', 'numpy'}
+CORE = {'errors', 'footprints', 'geometry', 'output_files', 'relations', 'schema', 'numpy'}
 TRUTH = CORE | {'scenes', 'questions', 'PIL', 'cv2', 'tokenizers', 'tqdm', 'yaml'}
 RUNTIME = CORE | {'runtime', 'cv2', 'mcap', 'mcap_ros2', 'onnxruntime', 'tokenizers', 'yaml'}
 ROS = {

@@ -185,7 +185,8 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_timed(
     bundles, tmp_path, capsys, option
 ):
     (tmp_path / 'file').touch()
-    assert main(['bench', str(bundles[0].folder), option, str(tmp_path / 'file' / 'x')]) == 1
+    with pytest.raises(SystemExit):
+        main(['bench', str(bundles[0].folder), option, str(tmp_path / 'file' / 'x')])
     told = capsys.readouterr()
     assert 'expected to write' in told.err
     assert not told.out
