@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
 from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.node.parameter_server import descriptor
+from spatialllm_ros.node.parameters import Specification
 
 GREATEST = 1_000_000
 
@@ -29,7 +30,7 @@ def declared(node: Node, parameters: Mapping[str, tuple[Any, str]]) -> list[Any]
 
 def _declared(node: Node, name: str, default: Any, words: str) -> Any:
     try:
-        return node.declare_parameter(name, default, descriptor(default, words)).value
+        return node.declare_parameter(name, default, descriptor(specified(default, words))).value
     except ParameterException as error:
         raise ConfigError(
             f'{name}: {error}; numbers are {GREATEST} at most and not negative, and those with '
@@ -37,13 +38,9 @@ def _declared(node: Node, name: str, default: Any, words: str) -> Any:
         ) from error
 
 
-def descriptor(default: Any, words: str) -> ParameterDescriptor:
-    """Describe a parameter as ``ros2 param describe`` shows it."""
-    described = ParameterDescriptor(description=words)
-    if isinstance(default, float):
-        described.floating_point_range = [
-            FloatingPointRange(from_value=0.0, to_value=float(GREATEST))
-        ]
-    elif isinstance(default, int):
-        described.integer_range = [IntegerRange(from_value=0, to_value=GREATEST)]
-    return described
+def specified(default: Any, words: str) -> Specification:
+    """Return what a parameter may be."""
+    if isinstance(default, str):
+        return Specification(default, words)
+    kind = type(default)  # ROS tells ranges of whole numbers from others
+    return Specification(default, words, minimum=kind(0), maximum=kind(GREATEST))

@@ -13,7 +13,7 @@ from spatialllm_ros.deploy.one_model import load_one_model
 from spatialllm_ros.deploy.parity import STAGES
 from spatialllm_ros.deploy.precision import check_points
 from spatialllm_ros.deploy.verification import Verified, VerifySettings, missed, verify
-from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.output_files import output_file
 from spatialllm_ros.runtime.engines import ENGINES
 
 EXAMPLES = """\
@@ -29,8 +29,7 @@ def main(arguments: Sequence[str]) -> int:
 
     Raises:
         BundleError: a bundle is missing or altered.
-        ConfigError: the bundles are of several models, the first has no weights, or the file of
-            ``--json`` cannot be written.
+        ConfigError: the bundles are of several models, or the first has no weights.
         EngineError: a bundle cannot be loaded.
         SceneError: there is no OpenGL to draw with.
     """
@@ -70,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         help='of accuracy, beside the first bundle (%(default)s)',
     )  # fmt: skip
     parser.add_argument('--threads', type=int, default=0, help='CPU threads (default: all)')
-    parser.add_argument('--json', type=Path, help='write what was found here')
+    parser.add_argument('--json', type=output_file, help='write what was found here')
     return parser
 
 
@@ -97,8 +96,4 @@ def _write(path: Path, found: Sequence[Verified], failures: Sequence[Sequence[st
         asdict(item) | {'tolerance': item.tolerance, 'missed': list(words)}
         for item, words in zip(found, failures, strict=True)
     ]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(rows, indent=2) + '\n', encoding='utf-8')
-    except OSError as error:
-        raise ConfigError(f'expected to write {path}, found {error}; name another') from error
+    path.write_text(json.dumps(rows, indent=2) + '\n', encoding='utf-8')

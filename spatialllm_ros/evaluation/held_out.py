@@ -23,15 +23,16 @@ from spatialllm_ros.evaluation.variants import views
 from spatialllm_ros.runtime.answering import Outcome
 from spatialllm_ros.runtime.bundle import load_bundle
 from spatialllm_ros.runtime.session import EncodedFrame, Request, SpatialSession
+from spatialllm_ros.scenes.rendering import SPLIT_SEEDS
 from spatialllm_ros.scenes.world_styles import STYLES
-from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS, VALIDATION_SEEDS
+from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS
 from spatialllm_ros.schema import Answer, Query, QuestionRecord
 
 SeenUnseen = tuple[list[Judged], list[Judged]]
 Answers = Callable[[SpatialSession, EncodedFrame, Sequence[Query]], list[Outcome]]
 T = TypeVar('T')
 
-SPLITS = {'test': HELD_OUT_SEEDS, 'validation': VALIDATION_SEEDS}
+SPLITS = {name: SPLIT_SEEDS[name] for name in ('test', 'validation')}
 """Worlds for last scores, and those for choosing between models; neither is trained on."""
 
 

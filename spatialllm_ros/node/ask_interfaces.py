@@ -134,8 +134,10 @@ class AskInterfaces:
         if not found and reply.cameras:
             response.status, response.message = absence(reply.cameras)
         self.waiting += 1
-        await self._add_places(response, found, request.target_frame)
-        self.waiting -= 1
+        try:
+            await self._add_places(response, found, request.target_frame)
+        finally:
+            self.waiting -= 1
         return response
 
     async def _add_places(
