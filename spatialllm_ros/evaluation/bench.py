@@ -31,7 +31,12 @@ from spatialllm_ros.evaluation.contestants import (
     decode,
     decoder_bytes,
 )
-from spatialllm_ros.evaluation.machine_limits import LimitProbe, MachineLimits, processor_name
+from spatialllm_ros.evaluation.machine_limits import (
+    LimitProbe,
+    MachineLimits,
+    best_of,
+    processor_name,
+)
 from spatialllm_ros.evaluation.resident_memory import resident_bytes
 from spatialllm_ros.runtime.bundle import Bundle
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS
@@ -54,9 +59,10 @@ class BenchRow:
             can keep one.
         answers_8_s: eight questions on a seen frame together.
         bandwidth_share: of the time of a word for one question, what reading the decoder's weights
-            once would take at the machine's limit. Above 1 where they fit into its caches.
-        arithmetic_share: of the time of the prefix, what its products with weights would take at
-            the limit of float32.
+            once would take at the machine's limit of that moment; the median of all turns. Above 1
+            where they fit into its caches.
+        arithmetic_share: likewise of the time of the prefix, what its products with weights would
+            take at the limit of float32.
     """
 
     bundle: str
@@ -112,10 +118,18 @@ class BenchResult:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """What one contestant's turn took, and what the machine could do just then."""
+
+    samples: Samples
+    limits: MachineLimits
+
+
+@dataclass(frozen=True)
 class _Loaded:
     contestant: Contestant
     resident_bytes: int
-    samples: Samples
+    turns: list[Turn]
 
 
 def run_bench(
@@ -145,13 +159,11 @@ def run_bench(
         raise ConfigError('expected an engine that runs here, found none: ' + '; '.join(off))
     probe = LimitProbe(threads)
     for world in tqdm(islice(cycle(worlds), rounds), total=rounds, unit='round'):
-        probe.sample()
         for item in loaded:
             # Uncounted: the one before has filled the caches, and its threads may spin on.
             item.contestant.turn(world)
-            for name, seconds in item.contestant.turn(world).items():
-                item.samples[name] += seconds
-    limits = probe.best()
+            samples = item.contestant.turn(world)
+            item.turns.append(Turn(samples, probe.sample()))  # which empties the caches, so last
     contestants = [item.contestant for item in loaded]
     generate = next((one for one in contestants if isinstance(one, Generate)), None)
     return BenchResult(
@@ -159,8 +171,8 @@ def run_bench(
         cores=os.cpu_count() or 1,
         load_before=load_before,
         rounds=rounds,
-        limits=limits,
-        rows=[_row(item, limits, generate) for item in loaded],
+        limits=best_of([turn.limits for item in loaded for turn in item.turns]),
+        rows=[_row(item, generate) for item in loaded],
         off=off,
     )
 
@@ -204,7 +216,7 @@ def _load_all(
         except SpatialLLMError as error:
             off.append(f'{what}: {error}')
         else:
-            yield _Loaded(contestant, resident_bytes() - before, defaultdict(list))
+            yield _Loaded(contestant, resident_bytes() - before, [])
 
 
 def _prefix_products(item: _Loaded, generate: Generate | None) -> int:
@@ -216,30 +228,53 @@ def _prefix_products(item: _Loaded, generate: Generate | None) -> int:
     return 2 * generate.prefix_products(positions, picks_scored=not is_torch)
 
 
-def _row(item: _Loaded, limits: MachineLimits, generate: Generate | None) -> BenchRow:
-    bundle = item.contestant.bundle
-    manifest, samples = bundle.manifest, item.samples
+def _row(item: _Loaded, generate: Generate | None) -> BenchRow:
+    bundle, samples = item.contestant.bundle, _together(item.turns)
     medians = {name: float(np.median(seconds)) for name, seconds in samples.items()}
-    word_s, prefix_s = medians.get(decode(1)), medians.get(PREFIX)
-    read_s = decoder_bytes(bundle) / limits.bandwidth_bytes_per_s
-    products = _prefix_products(item, generate)
     return BenchRow(
-        bundle=manifest.name,
-        precision=manifest.decoder.precision,
-        flavour=manifest.decoder.flavour,
+        bundle=bundle.manifest.name,
+        precision=bundle.manifest.decoder.precision,
+        flavour=bundle.manifest.decoder.flavour,
         engine=item.contestant.name,
         resident_bytes=item.resident_bytes,
         encode_s=medians.get(ENCODE),
-        prefix_s=prefix_s,
+        prefix_s=medians.get(PREFIX),
         question_s=medians.get(QUESTION),
         step_s={str(n): medians[decode(n)] for n in BATCHES if decode(n) in medians},
         answer_s=medians[ANSWER],
         answer_p95_s=float(np.percentile(samples[ANSWER], 95)),
         answers_8_s=medians.get(ANSWERS_8),
-        bandwidth_share=read_s / word_s if word_s else None,
-        arithmetic_share=(
-            products / limits.arithmetic_per_s / prefix_s
-            if products and prefix_s and limits.arithmetic_per_s
-            else None
-        ),
+        bandwidth_share=bandwidth_share(decoder_bytes(bundle), item.turns),
+        arithmetic_share=arithmetic_share(_prefix_products(item, generate), item.turns),
+    )
+
+
+def _together(turns: Sequence[Turn]) -> Samples:
+    samples: Samples = defaultdict(list)
+    for turn in turns:
+        for name, seconds in turn.samples.items():
+            samples[name] += seconds
+    return samples
+
+
+def bandwidth_share(read_bytes: int, turns: Sequence[Turn]) -> float | None:
+    """Return which part of a word's time reading so much takes; None where no word was timed."""
+    limits_s = [read_bytes / turn.limits.bandwidth_bytes_per_s for turn in turns]
+    return _median_share(decode(1), limits_s, turns)
+
+
+def arithmetic_share(products: int, turns: Sequence[Turn]) -> float | None:
+    """Return which part of a prefix's time so many operations take; None where one is unknown."""
+    limits = [turn.limits.arithmetic_per_s for turn in turns]
+    limits_s = [products / limit for limit in limits if products and limit]
+    return _median_share(PREFIX, limits_s, turns) if limits_s else None
+
+
+def _median_share(name: str, limits_s: Sequence[float], turns: Sequence[Turn]) -> float | None:
+    """Return the median of shares of turns: a shared machine's limit changes from turn to turn."""
+    if name not in turns[0].samples:
+        return None
+    taken_s = [np.median(turn.samples[name]) for turn in turns]
+    return float(
+        np.median([limit / taken for limit, taken in zip(limits_s, taken_s, strict=True)])
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-BLOCK_FLOATS = 2**24
-"""Of each thread; four bytes each, far beyond the caches."""
+BLOCK_FLOATS = 2**27
+"""Of all threads together; 512 MiB, for caches keep a part even of what is twice their size."""
 MATRIX_SIZE = 1024
 
 
 @dataclass(frozen=True)
 class MachineLimits:
-    """The best of all samples.
+    """Of a moment, or the best of several.
 
     Attributes:
         bandwidth_bytes_per_s: reading memory, or copying it where that moves more.
@@ -42,24 +42,29 @@ class LimitProbe:
     def __init__(self, threads: int) -> None:
         """Fill the blocks, so that the first sample maps no memory."""
         self._threads = threads
-        self._blocks = [np.ones((2, BLOCK_FLOATS), np.float32) for _ in range(threads)]
-        self._bandwidths: list[float] = []
-        self._products: list[float] = []
+        self._blocks = np.array_split(np.ones((2, BLOCK_FLOATS), np.float32), threads, axis=1)
 
-    def sample(self) -> None:
+    def sample(self) -> MachineLimits:
         """Measure both limits once."""
-        moved = self._threads * BLOCK_FLOATS * 4
+        moved = BLOCK_FLOATS * 4
         with ThreadPoolExecutor(self._threads) as pool:
             copied_s = _seconds(lambda: list(pool.map(_copy, self._blocks)))
             read_s = _seconds(lambda: list(pool.map(_read, self._blocks)))
-        self._bandwidths += [2 * moved / copied_s, moved / read_s]
-        if find_spec('torch'):
-            self._products.append(_product_per_s(self._threads))
+        return MachineLimits(
+            self._threads,
+            bandwidth_bytes_per_s=max(2 * moved / copied_s, moved / read_s),
+            arithmetic_per_s=_product_per_s(self._threads) if find_spec('torch') else None,
+        )
 
-    def best(self) -> MachineLimits:
-        """Return the best of the samples, of which there must be one."""
-        products = max(self._products, default=None)
-        return MachineLimits(self._threads, max(self._bandwidths), products)
+
+def best_of(samples: Sequence[MachineLimits]) -> MachineLimits:
+    """Return the best of each, of one sample or more."""
+    products = [one.arithmetic_per_s for one in samples if one.arithmetic_per_s is not None]
+    return MachineLimits(
+        samples[0].threads,
+        max(one.bandwidth_bytes_per_s for one in samples),
+        max(products, default=None),
+    )
 
 
 def processor_name() -> str:

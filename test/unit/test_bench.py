@@ -15,7 +15,13 @@ from spatialllm_ros.deploy.bundle_export import ExportSettings, export_bundle
 from spatialllm_ros.deploy.precision import write_quantised
 from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.evaluation import machine_limits
-from spatialllm_ros.evaluation.bench import bench_worlds, run_bench
+from spatialllm_ros.evaluation.bench import (
+    Turn,
+    arithmetic_share,
+    bandwidth_share,
+    bench_worlds,
+    run_bench,
+)
 from spatialllm_ros.evaluation.bench_report import bench_table
 from spatialllm_ros.evaluation.contestants import (
     QUESTIONS,
@@ -24,7 +30,12 @@ from spatialllm_ros.evaluation.contestants import (
     RunTime,
     decoder_bytes,
 )
-from spatialllm_ros.evaluation.machine_limits import BLOCK_FLOATS, LimitProbe
+from spatialllm_ros.evaluation.machine_limits import (
+    BLOCK_FLOATS,
+    LimitProbe,
+    MachineLimits,
+    best_of,
+)
 from spatialllm_ros.evaluation.resident_memory import (
     LARGEST_GROWTH_BYTES,
     measure_growth,
@@ -38,6 +49,7 @@ from spatialllm_ros.runtime.cli import main
 from spatialllm_ros.runtime.session import SpatialSession
 
 HIDDEN, INNER, LAYERS = 32, 48, 2
+LIMITS = MachineLimits(threads=1, bandwidth_bytes_per_s=2e10, arithmetic_per_s=1e11)
 
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -72,7 +84,9 @@ def bundles(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def result(bundles):
-    return run_bench(bundles, ['onnx', 'tensorrt', 'torch'], rounds=2, threads=1)
+    with pytest.MonkeyPatch.context() as patch:  # of one round and limits that do not change
+        patch.setattr(LimitProbe, 'sample', lambda probe: LIMITS)
+        return run_bench(bundles, ['onnx', 'tensorrt', 'torch'], rounds=1, threads=1)
 
 
 def test_every_contestant_that_runs_has_a_row_and_the_others_a_reason(result):
@@ -85,7 +99,8 @@ def test_every_contestant_that_runs_has_a_row_and_the_others_a_reason(result):
 
 
 def test_shares_and_rates_follow_from_times_and_limits(result, bundles):
-    row, limits = result.rows[0], result.limits
+    row, limits = result.rows[0], LIMITS
+    assert result.limits == LIMITS
     read_s = bundles[0].path('decoder').stat().st_size / limits.bandwidth_bytes_per_s
     assert row.bandwidth_share == pytest.approx(read_s / row.step_s['1'])
     # Four square matrices of attention and three of the perceptron, for the start and 12 tokens;
@@ -160,11 +175,29 @@ def test_limits_are_the_best_of_the_samples(monkeypatch):
     seconds = iter([4.0, 1.0, 2.0, 1.0, 8.0, 4.0])  # of copying, reading, multiplying; twice
     monkeypatch.setattr(machine_limits, '_seconds', lambda call: next(seconds))
     probe = LimitProbe(threads=1)
-    probe.sample()
-    probe.sample()
-    limits = probe.best()
+    limits = best_of([probe.sample(), probe.sample()])
     assert limits.bandwidth_bytes_per_s == 2 * 4 * BLOCK_FLOATS
     assert limits.arithmetic_per_s == 2 * 1024**3 / 2
+
+
+def test_threads_share_one_block_of_memory():
+    reads = [block[0].size for block in LimitProbe(threads=3)._blocks]
+    assert sum(reads) == BLOCK_FLOATS
+    assert max(reads) - min(reads) <= 1
+
+
+def test_a_word_is_held_against_the_limit_of_its_own_turn():
+    # 100 bytes take 1, 2 and 4 s at their moment's limit; words took twice, twice, and four times
+    # that. Best limit against median word would be 1 s of 4.
+    turns = [
+        Turn({'decode_1': [2.0, 1.0, 9.0], 'prefix': [10.0]}, MachineLimits(2, 100.0, 10.0)),
+        Turn({'decode_1': [4.0], 'prefix': [10.0]}, MachineLimits(2, 50.0, 5.0)),
+        Turn({'decode_1': [16.0], 'prefix': [10.0]}, MachineLimits(2, 25.0, 20.0)),
+    ]
+    assert bandwidth_share(100, turns) == 0.5
+    assert arithmetic_share(50, turns) == 0.5  # of 0.5, 1.0 and 0.25
+    assert arithmetic_share(0, turns) is None
+    assert bandwidth_share(100, [Turn({'answer': [1.0]}, MachineLimits(2, 1.0, None))]) is None
 
 
 def test_command_prints_writes_and_draws(bundles, tmp_path, capsys):

@@ -14,6 +14,7 @@ import onnxruntime as ort
 from spatialllm_ros.errors import EngineError
 from spatialllm_ros.runtime.bundle import DECODER, VISION, Bundle
 from spatialllm_ros.runtime.engines.base import DecoderContext, Floats
+from spatialllm_ros.runtime.engines.huge_pages import huge_pages
 from spatialllm_ros.runtime.engines.onnx_contexts import failures_named, new_context
 from spatialllm_ros.runtime.engines.spans import CACHE
 
@@ -66,8 +67,9 @@ class OnnxEngine:
             ort.preload_dlls()  # finds the CUDA libraries that pip installs
         self._spec = bundle.manifest.decoder
         self._threads = threads or os.cpu_count() or 1
-        self._vision = self._open(bundle.path(VISION))
-        self._decoder = self._open(bundle.path(DECODER))
+        with huge_pages():
+            self._vision = self._open(bundle.path(VISION))
+            self._decoder = self._open(bundle.path(DECODER))
         self._tell_what_is_rounded()
 
     @property
