@@ -9,7 +9,7 @@ from rclpy.node import Node
 
 from spatialllm_msgs.msg import SpatialAnswer
 from spatialllm_ros.dashboard.board import Board, WatchAnswer
-from spatialllm_ros.node.watching import LATCHED
+from spatialllm_ros.node.quality_of_service import LATCHED
 
 TYPE = 'spatialllm_msgs/msg/SpatialAnswer'
 

@@ -18,7 +18,12 @@ from spatialllm_ros.node.gravity import UpSource
 from spatialllm_ros.node.image_converter import image_converter
 from spatialllm_ros.node.messages import nanoseconds
 from spatialllm_ros.node.parameters import CameraParameters, NodeParameters
-from spatialllm_ros.node.quality_of_service import Describe, subscribe_newest
+from spatialllm_ros.node.quality_of_service import (
+    Describe,
+    is_latched,
+    subscribe_latched,
+    subscribe_newest,
+)
 from spatialllm_ros.node.transforms import TransformError
 from spatialllm_ros.runtime.camera_info import CameraReading, read_camera
 from spatialllm_ros.runtime.frame_store import FrameStore
@@ -96,6 +101,7 @@ class CameraInput:
         self._logger = node.get_logger().get_child(camera.name)
         self._info: CameraInfo | None = None
         self._subscriptions: list[Any] = []
+        self._latched: Any = None  # beside the others, while somebody keeps intrinsics
         self._convert = convert
         self._kind = Image if camera.transport == 'raw' else CompressedImage
         self.topic = node.resolve_topic_name(image_topic(camera))
@@ -111,11 +117,13 @@ class CameraInput:
         Raises:
             ConfigError: the parameters ask for a quality of service that cannot be.
         """
-        self._subscribe(CameraInfo, info_topic(self._camera), self._on_info)
+        info = info_topic(self._camera)
+        self._subscribe(CameraInfo, info, self._on_info, lambda _: self._look_for_latched())
         self._subscribe(self._kind, image_topic(self._camera), self._on_image)
 
     def problem(self) -> str:
         """Return what a person should know of the camera; empty where all is well."""
+        self._look_for_latched()  # a match may be told before what the publisher offers is
         mismatch = '; '.join(describe() for describe in self._mismatches.values())
         if mismatch not in {'', self._told}:
             self._told = mismatch
@@ -150,16 +158,39 @@ class CameraInput:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
+        self._look_for_latched()
         self._info = None
         self._mismatches.clear()
 
-    def _subscribe(self, kind: Any, topic: str, take: Callable[[Any], None]) -> None:
+    def _subscribe(
+        self,
+        kind: Any,
+        topic: str,
+        take: Callable[[Any], None],
+        on_match: Callable[[Any], None] | None = None,
+    ) -> None:
         def heard(message: Any) -> None:
             self._mismatches.pop(topic, None)  # somebody else publishes, too
             take(message)
 
         on_mismatch = partial(self._mismatches.__setitem__, topic)
-        self._subscriptions.append(subscribe_newest(self._node, kind, topic, heard, on_mismatch))
+        self._subscriptions.append(
+            subscribe_newest(self._node, kind, topic, heard, on_mismatch, on_match)
+        )
+
+    def _look_for_latched(self) -> None:
+        """Hear intrinsics that were published once, before the node came, while they are kept.
+
+        Only then: publishers that keep nothing would warn of a subscription that asks for it.
+        """
+        is_kept = bool(self._subscriptions) and is_latched(self._node, self._info_topic)
+        if is_kept and self._latched is None:
+            self._latched = subscribe_latched(
+                self._node, CameraInfo, self._info_topic, self._on_info
+            )
+        elif self._latched is not None and not is_kept:
+            self._node.destroy_subscription(self._latched)
+            self._latched = None
 
     def _on_info(self, info: CameraInfo) -> None:
         self._info = info

@@ -9,6 +9,7 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.qos import (
+    DurabilityPolicy,
     HistoryPolicy,
     QoSProfile,
     ReliabilityPolicy,
@@ -19,6 +20,8 @@ from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverriding
 from spatialllm_ros.errors import ConfigError
 
 Describe = Callable[[], str]
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+"""Who subscribes later still hears the newest message, of publishers that offer it."""
 UNKNOWN_NAME = '_NODE_NAME_UNKNOWN_'
 """What rmw calls the node of a publisher until it has heard of it."""
 
@@ -36,6 +39,7 @@ def subscribe_newest(
     topic: str,
     take: Callable[[Any], None],
     on_mismatch: Callable[[Describe], None],
+    on_match: Callable[[Any], None] | None = None,
 ) -> Any:
     """Subscribe to sensor data.
 
@@ -46,6 +50,7 @@ def subscribe_newest(
         take: receives each.
         on_mismatch: told of a publisher that offers less than is asked for; gets a function that
             says it in words, for the publisher's name may be known only a moment later.
+        on_match: told when a publisher that fits has come or gone.
 
     Raises:
         ConfigError: the parameters ask for a quality of service that cannot be.
@@ -61,12 +66,30 @@ def subscribe_newest(
             topic,
             take,
             newest_only(),
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=warn),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=warn, matched=on_match),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
     except (InvalidQosOverridesError, ParameterException, RuntimeError, ValueError) as error:
         raise ConfigError(f'qos_overrides of {topic}: {error}') from error
     return subscription
+
+
+def is_latched(node: Node, topic: str) -> bool:
+    """Tell whether somebody keeps what was published on a topic for those who come later."""
+    return any(
+        info.qos_profile.durability == LATCHED.durability
+        and info.qos_profile.reliability == LATCHED.reliability
+        for info in node.get_publishers_info_by_topic(topic)
+    )
+
+
+def subscribe_latched(node: Node, kind: Any, topic: str, take: Callable[[Any], None]) -> Any:
+    """Subscribe to what publishers keep, and to nothing else: those who keep nothing do not fit.
+
+    Nobody is warned of them here, since ``subscribe_newest`` hears them.
+    """
+    silent = SubscriptionEventCallbacks(use_default_callbacks=False)
+    return node.create_subscription(kind, topic, take, LATCHED, event_callbacks=silent)
 
 
 def mismatch(node: Node, subscription: Any, policy: str) -> str:

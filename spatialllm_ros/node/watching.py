@@ -9,20 +9,17 @@ from threading import Lock
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from spatialllm_msgs.msg import SpatialAnswer
 from spatialllm_ros.errors import GeometryError, SpatialLLMError
 from spatialllm_ros.node.messages import answer_message
 from spatialllm_ros.node.parameters import NodeParameters
+from spatialllm_ros.node.quality_of_service import LATCHED
 from spatialllm_ros.runtime.answering import Outcome
 from spatialllm_ros.runtime.answers import percent
 from spatialllm_ros.runtime.steadiness import SteadinessSettings, SteadyAnswer
 from spatialllm_ros.runtime.watches import Watch
 from spatialllm_ros.schema import Answer
-
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-"""Who subscribes later still hears the newest answer."""
 
 WARNING_PERIOD_S = 10.0
 

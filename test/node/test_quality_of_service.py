@@ -4,6 +4,7 @@ import pytest
 
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
 
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
 
 from spatialllm_msgs.msg import Status
@@ -13,6 +14,10 @@ RATE_HZ = 20.0
 
 OVERRIDE = 'qos_overrides./image.subscription.{}'
 INFO_OVERRIDE = 'qos_overrides./camera_info.subscription.reliability'
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+LENS = CameraInfo(width=8, height=6, k=[8.0, 0.0, 3.5, 0.0, 8.0, 2.5, 0.0, 0.0, 1.0])
+METRIC = 'how far is the red car?'
+"""Refused without intrinsics."""
 
 
 def test_a_publisher_that_offers_too_little_is_named_once(start_node, peer):
@@ -22,7 +27,7 @@ def test_a_publisher_that_offers_too_little_is_named_once(start_node, peer):
         message = peer.until(
             lambda: (
                 (m := diagnostics().get('spatialllm: camera camera', {}).get('message', ''))
-                and 'reliability' in m
+                and '/peer offers' in m  # whose name may come a moment later
                 and m
             )
         )
@@ -66,3 +71,46 @@ def test_a_quality_that_cannot_be_is_refused_with_the_reason(start_node, peer):
     assert 'qos_overrides of image' in node.log
     assert 'perfect' in node.log
     assert peer.ask('ready?').status == Status.BUSY
+
+
+@pytest.fixture
+def kept_lens(peer):
+    """A publisher of intrinsics, which it published once, before any node was there."""
+    publisher = peer.node.create_publisher(CameraInfo, 'camera_info', LATCHED)
+    publisher.publish(LENS)
+    return publisher
+
+
+def listeners(peer):
+    """Return the durability of each subscription to the intrinsics."""
+    found = peer.node.get_subscriptions_info_by_topic('/camera_info')
+    return sorted(one.qos_profile.durability.name for one in found)
+
+
+def test_intrinsics_that_were_published_once_are_heard(kept_lens, start_node, peer):
+    node = start_node()
+    with peer.filming():
+        peer.ask_until(Status.OK, METRIC)
+        for transition in ('deactivate', 'cleanup', 'configure', 'activate'):
+            assert peer.change_state(transition)
+        peer.ask_until(Status.OK, METRIC)
+    assert 'incompatible' not in node.log
+
+
+def test_only_who_keeps_intrinsics_is_asked_for_them(kept_lens, scripted, peer):
+    peer.until(lambda: listeners(peer) == ['TRANSIENT_LOCAL', 'VOLATILE'])
+    peer.run(lambda: peer.node.destroy_publisher(kept_lens))
+    peer.until(lambda: listeners(peer) == ['VOLATILE'])
+    assert peer.change_state('deactivate')
+    assert peer.change_state('activate')
+    with peer.filming(info=LENS):  # best effort, volatile
+        peer.ask_until(Status.OK, METRIC)
+    assert listeners(peer) == ['VOLATILE']
+
+
+def test_intrinsics_are_heard_from_both_kinds_of_publishers(kept_lens, scripted, peer):
+    with peer.filming():
+        peer.ask_until(Status.OK, METRIC)
+    wrong = CameraInfo(width=8, height=6)
+    with peer.filming(info=wrong):
+        peer.ask_until(Status.UNCALIBRATED, METRIC)
