@@ -19,8 +19,10 @@ from spatialllm_ros.dashboard.board import OK, Board, Exchange
 from spatialllm_ros.dashboard.plots import PARTS
 from spatialllm_ros.dashboard.views import KINDS, Views
 from spatialllm_ros.dashboard.watch_topics import WatchTopics
+from spatialllm_ros.errors import ReplyError
 from spatialllm_ros.node.diagnostics import PERIOD, told_name
-from spatialllm_ros.node.messages import StatusCode
+from spatialllm_ros.node.messages import StatusCode, status_code
+from spatialllm_ros.node.spinning import spin_once
 
 LOOK_PERIOD_S = 0.5
 REPLY_TIMEOUT_S = 60.0
@@ -29,7 +31,7 @@ LATE_S = 3.0
 FIRST_WORD_S = 60.0
 """How seldom a node may tell of itself, and so how long its first word may take."""
 UNHEARD = 'found; it has told nothing of itself yet'
-ABSENT, UNSENT = 'NO_NODE', 'NOT_SENT'
+ABSENT, UNSENT, UNREAD = 'NO_NODE', 'NOT_SENT', 'UNKNOWN_STATUS'
 
 
 class RosClient:
@@ -57,11 +59,13 @@ class RosClient:
         self._node.create_timer(LOOK_PERIOD_S, self._look)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Leave the ROS graph."""
+        self._is_closing = True
         self._executor.shutdown()
         self._thread.join()
         self._action.destroy()
@@ -95,6 +99,10 @@ class RosClient:
         self._executor.create_task(self._cancel, exchange)
 
     # What follows runs on the ROS thread.
+
+    def _spin(self) -> None:
+        while not self._is_closing and self._node.context.ok():
+            spin_once(self._executor, self._node)
 
     @property
     def _absence(self) -> str:
@@ -136,7 +144,11 @@ class RosClient:
         self._goals.pop(exchange.number, None)
         if not exchange.is_open:  # given up meanwhile
             return
-        status, answer = StatusCode(result.status), result.answer
+        try:
+            status, answer = status_code(result.status), result.answer
+        except ReplyError as error:
+            exchange.end(UNREAD, '; '.join(filter(None, [str(error), result.message])))
+            return
         if status != StatusCode.OK:
             exchange.end(status.name, result.message)
             return

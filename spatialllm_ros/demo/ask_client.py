@@ -16,7 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from spatialllm_msgs.action import AskSpatial
 from spatialllm_ros.errors import AnswerTimeoutError
-from spatialllm_ros.node.messages import StatusCode
+from spatialllm_ros.node.messages import StatusCode, status_code
 
 NODE_NAME = 'spatialllm'
 ANSWER_TIMEOUT_S = 30.0
@@ -108,13 +108,14 @@ class AskClient:
 
         Raises:
             AnswerTimeoutError: the node does not reply.
+            ReplyError: its status is none that is known here.
         """
         goal = AskSpatial.Goal(question=question, options=list(options), camera=camera)
         started_s = time.perf_counter()
         handle = self._request(lambda: self._action.send_goal_async(goal, _feedback(on_text)))
         result = self._request(handle.get_result_async).result
         latency_s = time.perf_counter() - started_s
-        return Reply(StatusCode(result.status), result.message, result.answer, latency_s)
+        return Reply(status_code(result.status), result.message, result.answer, latency_s)
 
     def _request(self, send: Callable[[], Any]) -> Any:
         """Send on the executor's thread, and return the response.

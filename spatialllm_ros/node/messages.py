@@ -21,6 +21,7 @@ from spatialllm_ros.errors import (
     GeometryError,
     NoFrameError,
     QuestionError,
+    ReplyError,
     SpatialLLMError,
     StaleFrameError,
     UncalibratedCameraError,
@@ -69,6 +70,21 @@ STATUS_OF_ERROR: dict[type[SpatialLLMError], StatusCode] = {
     GeometryError: StatusCode.ENGINE_ERROR,
 }
 """The one place where errors become statuses; an error that is not named is the engine's."""
+
+
+def status_code(number: int) -> StatusCode:
+    """Return the status that a node tells by its number.
+
+    Raises:
+        ReplyError: ``Status.msg`` has none of that number.
+    """
+    try:
+        return StatusCode(number)
+    except ValueError as error:
+        raise ReplyError(
+            f'expected a status of 0 to {max(StatusCode):d} from the node, found {number}; is it '
+            'of another version?'
+        ) from error
 
 
 def status_of(error: BaseException) -> StatusCode:

@@ -8,8 +8,10 @@ import pytest
 
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.action import ActionServer
 
+from spatialllm_msgs.action import AskSpatial
 from spatialllm_msgs.msg import Watch
 from spatialllm_msgs.srv import SetWatches
 from spatialllm_ros.dashboard import ros_client
@@ -122,6 +124,46 @@ def test_a_question_that_cannot_be_sent_ends_with_the_reason(scripted, peer, cli
     with peer.filming():
         peer.ask_until(0, 'ready?')
         assert end_of(peer, client.ask('is it bright?')) == 'OK'
+
+
+@pytest.fixture
+def newer_node(peer):
+    """An action server that ends every goal with a status that this version does not know."""
+
+    def execute(goal):
+        goal.abort()
+        return AskSpatial.Result(status=99, message='too dark')
+
+    server = ActionServer(peer.node, AskSpatial, '/spatialllm/ask', execute)
+    yield server
+    peer.run(server.destroy)
+
+
+def test_a_status_that_nobody_knows_ends_a_question_and_not_the_dashboard(
+    newer_node, peer, client
+):
+    peer.until(lambda: client.board.is_present)
+    for _ in range(2):
+        asked = client.ask('is it bright?')
+        assert end_of(peer, asked) == 'UNKNOWN_STATUS'
+        assert 'found 99; is it of another version?; too dark' in asked.words
+    assert client.is_listening
+
+
+def test_a_message_that_cannot_be_used_does_not_end_the_dashboard(peer, client):
+    diagnostics = peer.node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+
+    def model(state, period):
+        told = [KeyValue(key='told every (s)', value=period)]
+        return DiagnosticStatus(name='spatialllm: model', message=state, values=told)
+
+    def hear(*statuses):
+        diagnostics.publish(DiagnosticArray(status=statuses))
+        return client.board.state == statuses[0].message
+
+    peer.until(lambda: hear(model('odd', 'now and then')) or not client.is_listening)
+    peer.until(lambda: hear(model('active', '1.0')) or not client.is_listening)
+    assert client.is_listening
 
 
 def test_few_questions_wait_at_once(scripted, peer, client):

@@ -11,15 +11,17 @@ import pytest
 
 pytest.importorskip('spatialllm_msgs.msg', reason='spatialllm_msgs is not built: make build')
 
+from rclpy.action import ActionServer
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
+from spatialllm_msgs.action import AskSpatial
 from spatialllm_msgs.msg import SpatialAnswer, Status
 from spatialllm_ros.demo import questioner
 from spatialllm_ros.demo.ask_client import AskClient, Reply
 from spatialllm_ros.demo.questioner import Questioner, ask_aloud
 from spatialllm_ros.demo.truth import Truth
-from spatialllm_ros.errors import AnswerTimeoutError
+from spatialllm_ros.errors import AnswerTimeoutError, ReplyError
 from spatialllm_ros.node.messages import StatusCode
 from spatialllm_ros.schema import QuestionRecord
 
@@ -164,6 +166,18 @@ def client(domain):
 def test_no_node_is_named(client):
     with pytest.raises(AnswerTimeoutError, match=r'/spatialllm/ask within 0\.1 s'):
         client.wait_for_node(0.1)
+
+
+def test_a_status_that_nobody_knows_is_said(peer, client):
+    def execute(goal):
+        goal.abort()
+        return AskSpatial.Result(status=99)
+
+    server = ActionServer(peer.node, AskSpatial, '/spatialllm/ask', execute)
+    client.wait_for_node(30.0)
+    with pytest.raises(ReplyError, match='found 99; is it of another version'):
+        client.ask('is it bright?')
+    peer.run(server.destroy)
 
 
 def test_no_image_is_said_with_what_the_node_says(scripted, client, monkeypatch, capsys):
