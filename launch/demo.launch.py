@@ -55,7 +55,7 @@ def is_topic(camera: str) -> bool:
 def choose_image(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Name the image topic that the included launch file connects the node to."""
     camera = LaunchConfiguration('camera').perform(context)
-    return [SetLaunchConfiguration('image', camera if is_topic(camera) else '/camera/image')]
+    return [SetLaunchConfiguration('image', camera if is_topic(camera) else 'camera/image')]
 
 
 def demo_camera(context: LaunchContext) -> list[LaunchDescriptionEntity]:

@@ -2,6 +2,7 @@
 
 python -m spatialllm_ros.dashboard
 python -m spatialllm_ros.dashboard --host 0.0.0.0 --port 9000 --node /robot/spatialllm
+python -m spatialllm_ros.dashboard --ros-args -r __ns:=/robot
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from rclpy.exceptions import InvalidTopicNameException
 from rclpy.utilities import remove_ros_args
-from rclpy.validate_full_topic_name import validate_full_topic_name
 
 from spatialllm_ros.errors import ConfigError
+from spatialllm_ros.node.node_names import add_node_option
 
 GREATEST_PORT = 65535
 REMEDIES = {'nicegui': 'pip install -r requirements/dashboard.txt'}
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         help='address to bind to; where others can reach it, they need the token that is printed',
     )
     own.add_argument('--port', type=port_number, default=8080)
-    own.add_argument('--node', type=full_name, default='/spatialllm', help='full name of the node')
+    add_node_option(own)
     return own
 
 
@@ -60,18 +60,6 @@ def port_number(text: str) -> int:
     if not 0 < port <= GREATEST_PORT:
         raise argparse.ArgumentTypeError(f'expected 1 to {GREATEST_PORT}, found {text}')
     return port
-
-
-def full_name(text: str) -> str:
-    """Return a node's full name given as text, with or without its first slash."""
-    name = f'/{text.removeprefix("/")}'
-    try:
-        validate_full_topic_name(name)
-    except InvalidTopicNameException as error:
-        raise argparse.ArgumentTypeError(
-            f"expected a node's full name (/robot/spatialllm), found {text!r}"
-        ) from error
-    return name
 
 
 def run(args: argparse.Namespace, ros_arguments: Sequence[str]) -> None:

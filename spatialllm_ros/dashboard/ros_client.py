@@ -22,6 +22,7 @@ from spatialllm_ros.dashboard.watch_topics import WatchTopics
 from spatialllm_ros.errors import ReplyError
 from spatialllm_ros.node.diagnostics import PERIOD, told_name
 from spatialllm_ros.node.messages import StatusCode, status_code
+from spatialllm_ros.node.node_names import full_name
 from spatialllm_ros.node.spinning import spin_once
 
 LOOK_PERIOD_S = 0.5
@@ -44,14 +45,14 @@ class RosClient:
     """
 
     def __init__(self, target: str, arguments: Sequence[str] | None = None) -> None:
-        """Join the ROS graph and look for a node, given by its full name."""
+        """Join the ROS graph and look for a node, given by its name."""
         # Signals stay with the web server, which ends the program.
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-        self.board, self.target = Board(), target
         self._node = rclpy.create_node('spatialllm_dashboard')
+        self.board, self.target = Board(), full_name(target, self._node)
         self.views = Views(self._node)
-        self._watches = WatchTopics(self._node, target, self.board)
-        self._action = ActionClient(self._node, AskSpatial, f'{target}/ask')
+        self._watches = WatchTopics(self._node, self.target, self.board)
+        self._action = ActionClient(self._node, AskSpatial, f'{self.target}/ask')
         self._goals: dict[int, Any] = {}
         self._heard_s = time.monotonic()
         self._period_s: float | None = None  # until the node has told it

@@ -2,6 +2,7 @@
 
 ROS_DOMAIN_ID=17 python -m spatialllm_ros.demo.ask "how far is the red car from the camera?"
 python -m spatialllm_ros.demo.ask "is there a chair in view?" --option yes --option no
+python -m spatialllm_ros.demo.ask "how many cars are in view?" --node /robot/spatialllm
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import argparse
 import sys
 
+from rclpy.utilities import remove_ros_args
+
 from spatialllm_ros.demo.ask_client import AskClient, end_by_exception
 from spatialllm_ros.demo.questioner import ask_aloud
 from spatialllm_ros.errors import SpatialLLMError
+from spatialllm_ros.node.node_names import add_node_option
 
 NODE_TIMEOUT_S = 10.0
 
@@ -27,9 +31,10 @@ def main() -> int:
     parser.add_argument(
         '--option', action='append', default=[], help='a closed answer; give two or more'
     )
-    args = parser.parse_args()
+    add_node_option(parser)
+    args = parser.parse_args(remove_ros_args(sys.argv)[1:])
     end_by_exception()
-    with AskClient('demo_ask', []) as client:
+    with AskClient('demo_ask', target=args.node) as client:
         try:
             client.wait_for_node(NODE_TIMEOUT_S)
             return 0 if ask_aloud(client, args.question, args.option) else 1

@@ -17,8 +17,8 @@ from rclpy.signals import SignalHandlerOptions
 from spatialllm_msgs.action import AskSpatial
 from spatialllm_ros.errors import AnswerTimeoutError
 from spatialllm_ros.node.messages import StatusCode, status_code
+from spatialllm_ros.node.node_names import NODE_NAME, full_name
 
-NODE_NAME = 'spatialllm'
 ANSWER_TIMEOUT_S = 30.0
 OnText = Callable[[str], None]
 
@@ -52,15 +52,27 @@ class AskClient:
     """
 
     def __init__(
-        self, name: str, arguments: Sequence[str] | None = None, domain: int | None = None
+        self,
+        name: str,
+        arguments: Sequence[str] | None = None,
+        domain: int | None = None,
+        target: str = NODE_NAME,
     ) -> None:
-        """Join the ROS graph as a node; the domain is by default that of the environment."""
+        """Join the ROS graph as a node.
+
+        Args:
+            name: of this node.
+            arguments: ROS's own; by default those of the command line.
+            domain: by default that of the environment.
+            target: name of the node to ask, in this one's namespace unless it is a full one.
+        """
         # Signals stay with the program: rclpy would end the context while an answer is on its way.
         rclpy.init(
             args=arguments, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO
         )
         self.node = rclpy.create_node(name)
-        self._action = ActionClient(self.node, AskSpatial, f'/{NODE_NAME}/ask')
+        self._target = full_name(target, self.node)
+        self._action = ActionClient(self.node, AskSpatial, f'{self._target}/ask')
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)
@@ -90,8 +102,8 @@ class AskClient:
         """
         if not self._action.wait_for_server(timeout_s):
             raise AnswerTimeoutError(
-                f'expected the action /{NODE_NAME}/ask within {timeout_s:g} s, found none; is the '
-                'node running, and in the same ROS_DOMAIN_ID?'
+                f'expected the action {self._target}/ask within {timeout_s:g} s, found none; is '
+                'the node running, and in the same ROS_DOMAIN_ID?'
             )
 
     def ask(
@@ -129,7 +141,7 @@ class AskClient:
         future.add_done_callback(lambda _: done.set())
         if not done.wait(ANSWER_TIMEOUT_S):
             raise AnswerTimeoutError(
-                f'expected a reply from /{NODE_NAME} within {ANSWER_TIMEOUT_S:g} s, found none; '
+                f'expected a reply from {self._target} within {ANSWER_TIMEOUT_S:g} s, found none; '
                 'has the node ended?'
             )
         return future.result()

@@ -11,7 +11,7 @@ from pathlib import Path
 from diagnostic_msgs.msg import DiagnosticArray
 from std_msgs.msg import String
 
-from spatialllm_ros.demo.ask_client import NODE_NAME, AskClient, Reply
+from spatialllm_ros.demo.ask_client import AskClient, Reply
 from spatialllm_ros.demo.bench_session import Percentiles, percentiles
 from spatialllm_ros.demo.processes import IMAGE_TOPIC, Processes, start_camera, start_node
 from spatialllm_ros.demo.recording import TRUTH_TOPIC
@@ -19,6 +19,7 @@ from spatialllm_ros.demo.shots import RATE_HZ
 from spatialllm_ros.demo.truth_book import TruthBook
 from spatialllm_ros.errors import AnswerTimeoutError
 from spatialllm_ros.node.messages import StatusCode
+from spatialllm_ros.node.node_names import NODE_NAME
 
 START_TIMEOUT_S, LOOK_AGAIN_S = 60.0, 0.05
 QUIET_S = 2.5

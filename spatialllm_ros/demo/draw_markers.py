@@ -17,12 +17,13 @@ from pathlib import Path
 
 import cv2
 
-from spatialllm_ros.demo.ask_client import NODE_NAME, AskClient, end_by_exception
+from spatialllm_ros.demo.ask_client import AskClient, end_by_exception
 from spatialllm_ros.demo.marker_drawing import draw_picture
 from spatialllm_ros.demo.marker_listener import Listener, Marked
 from spatialllm_ros.demo.marker_views import Rgb
 from spatialllm_ros.demo.processes import IMAGE_TOPIC
 from spatialllm_ros.errors import AnswerTimeoutError, ConfigError, SpatialLLMError
+from spatialllm_ros.node.node_names import NODE_NAME
 from spatialllm_ros.output_files import output_file
 from spatialllm_ros.runtime.camera_info import read_camera
 from spatialllm_ros.runtime.image_conversion import (

@@ -9,8 +9,8 @@ from threading import Lock
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
-from spatialllm_ros.demo.ask_client import NODE_NAME
 from spatialllm_ros.node.messages import StatusCode
+from spatialllm_ros.node.node_names import NODE_NAME
 
 LATE = 'executor late at most (ms)'
 MIB = 1024

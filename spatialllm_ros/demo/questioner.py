@@ -1,30 +1,35 @@
 """Asks the node about what its camera sees now, and shows what it says beside what is true.
 
 ros2 run spatialllm_ros demo_questioner
+ros2 run spatialllm_ros demo_questioner --node /robot/spatialllm
 
-The questions are those that come with the images on ``/camera/truth``, or a few of its own where
+The questions are those that come with the images on ``camera/truth``, or a few of its own where
 nothing comes. In a terminal it then takes yours.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 
+from rclpy.utilities import remove_ros_args
 from std_msgs.msg import String
 
 from spatialllm_ros.demo.ask_client import AskClient, Reply, end_by_exception
 from spatialllm_ros.demo.declaring import declared
-from spatialllm_ros.demo.recording import TRUTH_TOPIC
 from spatialllm_ros.demo.screen import Tally, answer_line, verdict
 from spatialllm_ros.demo.truth_book import TruthBook
 from spatialllm_ros.errors import AnswerTimeoutError, SceneError, SpatialLLMError
 from spatialllm_ros.evaluation.scoring import judge
 from spatialllm_ros.node.messages import StatusCode
+from spatialllm_ros.node.node_names import add_node_option
 from spatialllm_ros.schema import Answer, AnswerKind, QuestionRecord
 
+TRUTH_TOPIC = 'camera/truth'
+"""Where the demo's camera of the same namespace says what is true."""
 QUESTIONS, QUESTIONS_IN_TERMINAL = 24, 8
 FEWEST_ANSWERED = 5 / 6
 """Share of the questions that the node must answer for the demo to have succeeded."""
@@ -174,8 +179,14 @@ def ask_aloud(client: AskClient, question: str, options: Sequence[str] = ()) -> 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Ask, and return the exit status."""
+    given = sys.argv if arguments is None else [sys.argv[0], *arguments]
+    parser = argparse.ArgumentParser(
+        prog='demo_questioner', description='Ask one question after the other.', allow_abbrev=False
+    )
+    add_node_option(parser)
+    target = parser.parse_args(remove_ros_args(given)[1:]).node
     end_by_exception()
-    with AskClient('demo_questioner', arguments) as client:
+    with AskClient('demo_questioner', arguments, target=target) as client:
         try:
             return Questioner(client).run()
         except SpatialLLMError as error:

@@ -29,8 +29,8 @@ def look_at(domain, monkeypatch):
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     with ExitStack() as at_the_end:
 
-        def look_at(target):
-            client = RosClient(target, [])
+        def look_at(target, namespace='/'):
+            client = RosClient(target, ['--ros-args', '-r', f'__ns:={namespace}'])
             at_the_end.callback(client.close)
             return client
 
@@ -225,6 +225,20 @@ def test_two_robots_on_one_graph_are_told_apart(start_node, peer, look_at):
     assert 'unconfigured' not in {state for state, _ in seen}
 
 
+def test_without_a_slash_the_node_is_looked_for_in_the_own_namespace(start_node, peer, look_at):
+    start_node(namespace='/r1')
+    client = look_at('spatialllm', namespace='/r1')
+    peer.until(lambda: client.board.is_well)
+    assert client.target == '/r1/spatialllm'
+    peer.until(lambda: '/r1/image' in client.views.by_topic)
+
+
+def test_another_namespace_is_named_in_full(start_node, peer, look_at):
+    start_node(namespace='/r1')
+    client = look_at('/r1/spatialllm', namespace='/operator')
+    peer.until(lambda: client.board.is_well)
+
+
 def test_a_node_that_seldom_tells_of_itself_is_not_given_up(start_node, peer, client):
     start_node(diagnostics_period_s='6.0')
     told, seen = [], set()
@@ -243,12 +257,13 @@ def test_a_name_that_no_node_can_have_is_refused_with_the_reason(name, capsys):
     with pytest.raises(SystemExit) as ended:
         parser().parse_args(['--node', name])
     assert ended.value.code == 2
-    assert "--node: expected a node's full name (/robot/spatialllm)" in capsys.readouterr().err
+    assert "--node: expected a node's name (spatialllm, /robot/spa" in capsys.readouterr().err
 
 
-def test_a_node_s_name_may_lack_its_first_slash():
-    assert parser().parse_args(['--node', 'robot/spatialllm']).node == '/robot/spatialllm'
-    assert parser().parse_args([]).node == '/spatialllm'
+def test_a_node_s_name_may_lack_its_first_slash(look_at):
+    assert parser().parse_args([]).node == 'spatialllm'
+    given = parser().parse_args(['--node', 'r1/spatialllm']).node
+    assert look_at(given).target == '/r1/spatialllm'
 
 
 def test_standing_questions_come_and_go(scripted, peer, client):

@@ -34,10 +34,10 @@ FAILING = QuestionRecord('sim-7', 'count', 'fail', (), '2')
 
 
 @contextmanager
-def filming_truth(peer, image, *records, is_delayed=False):
+def filming_truth(peer, image, *records, is_delayed=False, namespace=''):
     """Publish images with their truth; a delayed one speaks of an image of an earlier second."""
-    images = peer.node.create_publisher(Image, 'image', 2)
-    truths = peer.node.create_publisher(String, '/camera/truth', 2)
+    images = peer.node.create_publisher(Image, f'{namespace}/image', 2)
+    truths = peer.node.create_publisher(String, f'{namespace}/camera/truth', 2)
 
     def publish():
         image.header.stamp = stamp = peer.node.get_clock().now().to_msg()
@@ -86,6 +86,14 @@ def test_it_fails_if_less_than_five_in_six_are_answered(asked, failing, expected
     status, log = asked(*(QuestionRecord('sim-7', 'x', text, SIDES, 'right') for text in words))
     assert status == expected, log
     assert 'no answer, ENGINE_ERROR: expected a working engine' in log
+
+
+def test_node_and_truth_are_looked_for_in_the_own_namespace(start_node, peer, grey_image):
+    start_node(namespace='/r1')
+    with filming_truth(peer, grey_image(), RIGHT, namespace='/r1'):
+        process = start_node(QUESTIONER, namespace='/r1', questions=2, period_s=0.05)
+        assert process.exit_status() == 0
+    assert '2 of 2 questions answered, 2 of 2 right' in process.log
 
 
 def test_without_truth_it_asks_questions_of_its_own(scripted, peer, start_node):
@@ -141,6 +149,16 @@ def test_one_question_from_another_terminal(scripted, peer, domain):
     assert 'mean colour 128' in open_one.stdout
     assert 'right (50%)' in closed.stdout
     assert 'ENGINE_ERROR' in failed.stdout
+
+
+@pytest.mark.parametrize('where', [
+    ['--node', '/r1/spatialllm'], ['--node', 'r1/spatialllm'], ['--ros-args', '-r', '__ns:=/r1'],
+])  # fmt: skip
+def test_a_node_in_a_namespace_can_be_asked(start_node, domain, where):
+    start_node(namespace='/r1')
+    asked = run_ask(domain, 'what colour?', *where)
+    assert (asked.returncode, asked.stderr) == (1, '')
+    assert "no answer, NO_FRAME: expected an image from camera 'camera' on /r1/im" in asked.stdout
 
 
 @pytest.mark.parametrize('words', [['--options', 'left', 'right'], ['--opt', 'left']])

@@ -118,11 +118,11 @@ def test_a_file_of_parameters_comes_before_what_is_given(tmp_path):
 @pytest.mark.parametrize(
     ('camera', 'image', 'cameras_started'),
     [
-        ('tour', '/camera/image', 1),
-        ('sim', '/camera/image', 1),
-        ('/dev/video0', '/camera/image', 1),
+        ('tour', 'camera/image', 1),
+        ('sim', 'camera/image', 1),
+        ('/dev/video0', 'camera/image', 1),
         ('/robot/front/image', '/robot/front/image', 0),
-        (str(FOLDER), '/camera/image', 1),  # a folder, as a bag is
+        (str(FOLDER), 'camera/image', 1),  # a folder, as a bag is
     ],
 )
 def test_demo_camera_starts_unless_a_topic_is_given(camera: str, image: str, cameras_started: int):
