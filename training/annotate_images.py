@@ -23,6 +23,7 @@ from spatialllm_ros.image_annotation.annotating import (
     write_shards,
 )
 from spatialllm_ros.image_annotation.weights import DEPTH_ANYTHING, stated_licence, weights
+from spatialllm_ros.output_files import output_folder
 from spatialllm_ros.scenes.import_report import ImportReport
 from spatialllm_ros.scenes.jobs import Part
 from spatialllm_ros.scenes.licences import LICENCES, OWN_IMAGES
@@ -36,9 +37,9 @@ def main() -> None:
     add('images', type=Path, help='folder, read with all below it')
     add('--find', nargs='+', required=True, metavar='NOUN', help="such as chair 'potted plant'")
     made = parser.add_mutually_exclusive_group(required=True)
-    made.add_argument('--out', type=Path, help='folder for shards')
-    made.add_argument('--overlays', type=Path, help='or for PNGs with what was found drawn in')
-    add('--cache', type=Path, help='what each step found (default: IMAGES-cache, beside them)')
+    made.add_argument('--out', type=output_folder, help='folder for shards')
+    made.add_argument('--overlays', type=output_folder, help='or for PNGs of what was found')
+    add('--cache', type=output_folder, help='what each step found (default: IMAGES-cache)')
     add('--detector', default='IDEA-Research/grounding-dino-tiny')
     add('--masker', default='facebook/sam-vit-base', help='a SamModel')
     add('--depth', default=f'{DEPTH_ANYTHING}-Indoor-Small-hf', help='a metric depth model')
@@ -52,7 +53,6 @@ def main() -> None:
     add('--accept-licence', action='append', default=[], metavar='NAME', choices=names)
     add('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     args = parser.parse_args()
-    cache = args.cache or Path(f'{args.images.resolve()}-cache')
     hfov_rad = args.hfov_deg and math.radians(args.hfov_deg)
     read = partial(weights, stated=dict(args.licence_of), device=args.device)
     try:
@@ -61,8 +61,8 @@ def main() -> None:
             read(args.orientation) if args.orientation else None, args.images_licence,
         )  # fmt: skip
         request = AnnotationRequest(
-            args.images, cache, annotators, args.find, args.threshold, hfov_rad,
-            Part.parse(args.shard), args.accept_licence,
+            args.images, args.cache or Path(f'{args.images.resolve()}-cache'), annotators,
+            args.find, args.threshold, hfov_rad, Part.parse(args.shard), args.accept_licence,
         )  # fmt: skip
         report = ImportReport()
         scenes = tqdm(annotated_scenes(request, report), unit='image')

@@ -13,6 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from spatialllm_ros.errors import SpatialLLMError
+from spatialllm_ros.output_files import output_folder
 from spatialllm_ros.scenes.exchange import FORMATS, asked_images
 from spatialllm_ros.scenes.shard_questions import SPLITS, Asking
 
@@ -22,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('shards', type=Path, help='folder of rendered or imported scenes')
     parser.add_argument('--format', choices=FORMATS, required=True)
-    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--out', type=output_folder, required=True)
     parser.add_argument('--per-scene', type=int, default=8)
     parser.add_argument('--split', choices=SPLITS, default='train', help='of wordings')
     parser.add_argument('--seed', type=int, default=0)

@@ -17,6 +17,7 @@ from spatialllm_ros.deploy.checkpoint import load_checkpoint
 from spatialllm_ros.errors import ConfigError, SpatialLLMError
 from spatialllm_ros.learning.growing import DecoderSize, decoder_size, grow
 from spatialllm_ros.learning.new_words import with_words
+from spatialllm_ros.output_files import output_folder
 from spatialllm_ros.questions.vocabulary import build_tokenizer
 
 TOKENIZER = 'tokenizer.json'
@@ -27,7 +28,7 @@ def main() -> None:
     """Parse the command line, grow, and save a model folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('model', type=Path, help='a bundle or model folder')
-    parser.add_argument('--out', type=Path, required=True, help='the new model folder')
+    parser.add_argument('--out', type=output_folder, required=True, help='the new model folder')
     for name in SIZES:
         parser.add_argument(
             f'--{name.replace("_", "-")}', type=int, help="of the new decoder, if not the model's"

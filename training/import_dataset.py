@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from spatialllm_ros.errors import SpatialLLMError
+from spatialllm_ros.output_files import output_folder
 from spatialllm_ros.scenes.datasets import (
     READERS,
     ImportRequest,
@@ -28,8 +29,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('dataset', choices=sorted(READERS))
     parser.add_argument('path', type=Path, help='folder or file (see docs/guide/datasets.md)')
-    parser.add_argument('--out', type=Path, help='folder for the shards')
-    parser.add_argument('--overlays', type=Path, help='folder for PNGs with the truth drawn in')
+    parser.add_argument('--out', type=output_folder, help='folder for the shards')
+    parser.add_argument('--overlays', type=output_folder, help='for PNGs with the truth drawn in')
     parser.add_argument(
         '--accept-licence', action='append', default=[], metavar='NAME', choices=sorted(LICENCES),
         help='of data that is not for commercial use',

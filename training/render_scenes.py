@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from spatialllm_ros.errors import SpatialLLMError
-from spatialllm_ros.output_files import output_file
+from spatialllm_ros.output_files import output_file, output_folder
 from spatialllm_ros.scenes.jobs import Part, Workers
 from spatialllm_ros.scenes.rendering import SIZE_PX, SPLIT_SEEDS, RenderRequest, render_scenes
 from spatialllm_ros.scenes.world_styles import STYLES
@@ -23,7 +22,7 @@ from spatialllm_ros.scenes.world_styles import STYLES
 def main() -> None:
     """Parse the command line and render."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--out', type=Path, help='folder for the shards')
+    parser.add_argument('--out', type=output_folder, help='folder for the shards')
     parser.add_argument('--split', choices=list(SPLIT_SEEDS), default='train')
     parser.add_argument('--count', type=int, default=1000)
     parser.add_argument('--seed', type=int, help='first seed (default: the first of the split)')

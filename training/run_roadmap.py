@@ -15,14 +15,15 @@ from spatialllm_ros.evaluation.held_out import HeldOutWorlds
 from spatialllm_ros.evaluation.roadmap import Study, run_study
 from spatialllm_ros.evaluation.roadmap_report import write_report
 from spatialllm_ros.learning.recipe import load_recipe
+from spatialllm_ros.output_files import output_folder
 
 
 def main() -> None:
     """Parse the command line, run what is missing, write table and plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('recipe', type=Path)
-    parser.add_argument('--out', type=Path, required=True, help='folder for checkpoints')
-    parser.add_argument('--report', type=Path, default=Path('docs/results'))
+    parser.add_argument('--out', type=output_folder, required=True, help='folder for checkpoints')
+    parser.add_argument('--report', type=output_folder, default=Path('docs/results'))
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1])
     parser.add_argument('--worlds', type=int, default=500, help='held out, to score each row on')
     args = parser.parse_args()

@@ -20,6 +20,7 @@ from spatialllm_ros.learning.pipeline import run_recipe
 from spatialllm_ros.learning.plan import plan_recipe
 from spatialllm_ros.learning.process_end import leave_the_others
 from spatialllm_ros.learning.recipe import STAGE_NAMES, load_recipe
+from spatialllm_ros.output_files import output_folder
 
 
 def main() -> None:
@@ -27,13 +28,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('recipe', type=Path)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument('--out', type=Path, help='folder for checkpoints')
+    what.add_argument('--out', type=output_folder, help='folder for checkpoints')
     what.add_argument('--dry-run', action='store_true', help='only tell what it would take')
     parser.add_argument('--processes', type=int, default=1, help='what --dry-run counts with')
     parser.add_argument('--stage', choices=STAGE_NAMES, help='run this stage alone')
     parser.add_argument('--minutes', type=float, default=math.inf, help='stop after this long')
     parser.add_argument('--threads', type=int, default=0, help='CPU threads (default: all)')
     args = parser.parse_args()
+    if args.threads < 0:
+        parser.error(f'expected --threads from 0 on, found {args.threads}')
     if args.threads:
         torch.set_num_threads(args.threads)
     try:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from spatialllm_ros.errors import ConfigError
 from spatialllm_ros.learning.building import MARKS
 from spatialllm_ros.learning.model_checks import check_model
 from spatialllm_ros.learning.recipe import Recipe, StageConfig
@@ -81,8 +82,10 @@ def plan_recipe(recipe: Recipe, processes: int = 1) -> Plan:
         processes: how many would train it together.
 
     Raises:
-        ConfigError: the recipe's sizes make no model.
+        ConfigError: the recipe's sizes make no model, or there is no process.
     """
+    if processes < 1:
+        raise ConfigError(f'expected processes of at least 1, found {processes}')
     built = planned_config(recipe)
     check_model(built)
     with torch.device('meta'):

@@ -39,6 +39,12 @@ def test_a_stage_counts_what_learns_and_the_bytes_it_needs():
     assert whole.tokens_per_view == 576 + 1 + 8 * 17
 
 
+def test_without_a_process_there_is_nothing_to_plan():
+    recipe = load_recipe(RECIPES / 'nano.yaml')
+    with pytest.raises(ConfigError, match='expected processes of at least 1, found 0'):
+        plan_recipe(recipe, 0)
+
+
 @pytest.mark.parametrize(
     ('changes', 'found'),
     [

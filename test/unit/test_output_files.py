@@ -4,7 +4,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 
 import pytest
 
-from spatialllm_ros.output_files import output_file
+from spatialllm_ros.output_files import output_file, output_folder
 
 
 def test_the_folder_is_made_and_nothing_is_left_in_it(tmp_path):
@@ -26,6 +26,30 @@ def test_folders_and_files_below_files_are_refused(tmp_path):
         output_file(str(tmp_path))
     with pytest.raises(ArgumentTypeError, match=r'expected to write .*file.x, found .*; name'):
         output_file(str(tmp_path / 'file' / 'x'))
+
+
+def test_a_folder_may_be_there_or_not_and_is_not_made_yet(tmp_path):
+    new = tmp_path / 'new' / 'run'
+    assert output_folder(str(new)) == new
+    assert not new.exists()
+    new.mkdir()
+    assert output_folder(str(new)) == new
+    assert list(new.iterdir()) == []
+
+
+def test_files_and_folders_below_files_are_refused(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(ArgumentTypeError, match=r'found the file .*file$'):
+        output_folder(str(tmp_path / 'file'))
+    for below in ('x', 'x/y'):
+        with pytest.raises(ArgumentTypeError, match=r'expected to write .*x.*, found .*; name'):
+            output_folder(str(tmp_path / 'file' / below))
+
+
+@pytest.mark.parametrize('check', [output_file, output_folder])
+def test_names_that_no_disk_takes_are_refused(check, tmp_path):
+    with pytest.raises(ArgumentTypeError, match=r'too long.*; name another'):
+        check(str(tmp_path / ('x' * 300)))
 
 
 def test_a_command_line_says_which_option_is_meant(tmp_path, capsys):
