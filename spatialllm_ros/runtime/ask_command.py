@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -101,15 +102,17 @@ def _source(parsed: argparse.Namespace) -> ModelSource:
 
 
 def _angle(text: str) -> float:
-    if not 0 < (degrees := float(text)) < 180:
-        raise argparse.ArgumentTypeError(f'expected 0 to 180 degrees, found {text}')
-    return math.radians(degrees)
+    with suppress(ValueError):
+        if 0 < (degrees := float(text)) < 180:
+            return math.radians(degrees)
+    raise argparse.ArgumentTypeError(f'expected 0 to 180 degrees, found {text}')
 
 
 def _count(text: str) -> int:
-    if (count := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f'expected 1 or more, found {text}')
-    return count
+    with suppress(ValueError):
+        if (count := int(text)) >= 1:
+            return count
+    raise argparse.ArgumentTypeError(f'expected a whole number from 1 on, found {text}')
 
 
 def _frames(parsed: argparse.Namespace) -> Iterator[tuple[str, Frame]]:

@@ -50,8 +50,8 @@ class PromptBuilder:
         Raises:
             QuestionError: empty, too long, not text, or options that cannot be told apart.
         """
-        question = self._words(query.question, 'question')
-        options = tuple((*self._words(o, 'option'), self._tokens.end) for o in query.options)
+        question = self._words(query.question, 'a question')
+        options = tuple((*self._words(o, 'an option'), self._tokens.end) for o in query.options)
         self._check_options(query.options, options)
         prompt = Prompt((*question, self._tokens.answer), options)
         longest = max(self._limits.answer_tokens, *map(len, options), 0)
@@ -92,18 +92,18 @@ class PromptBuilder:
         limit = self._limits.question_characters
         if len(text) > limit:
             raise QuestionError(
-                f'expected a {what} of at most {limit} characters, found {len(text)}'
+                f'expected {what} of at most {limit} characters, found {len(text)}'
             )
         words = ' '.join(text.split())
         if not words:
-            raise QuestionError(f'expected a {what} in words, found nothing; write one')
+            raise QuestionError(f'expected {what} in words, found nothing; write one')
         if not words.isprintable() or '\ufffd' in words:  # what undecodable bytes become
-            raise QuestionError(f'expected a {what} in words, found unprintable characters')
+            raise QuestionError(f'expected {what} in words, found unprintable characters')
         self._check_words(words, what)
         ids = self._tokenizer.encode(words)
         if all(token == self._tokens.unknown for token in ids):
             raise QuestionError(
-                f'expected a {what} in words that the model knows, found {words[:40]!r}'
+                f'expected {what} in words that the model knows, found {words[:40]!r}'
             )
         return ids
 
@@ -114,7 +114,7 @@ class PromptBuilder:
         word = strange[0].lower()
         near = get_close_matches(word, sorted(self._tokenizer.whole_words), 1)
         raise QuestionError(
-            f'expected a {what} in words that the model learned, found {word[:40]!r}'
+            f'expected {what} in words that the model learned, found {word[:40]!r}'
             + (f'; did you mean {near[0]!r}?' if near else '; ask in other words')
         )
 

@@ -208,6 +208,15 @@ def test_wrong_usage_is_explained(ask, arguments):
     assert 'usage: spatialllm ask' in err
 
 
+@pytest.mark.parametrize(('option', 'value', 'expected'), [
+    ('--fov-deg', 'wide', '0 to 180 degrees'), ('--fov-deg', 'nan', '0 to 180 degrees'),
+    ('--every', '2.5', 'a whole number from 1 on'), ('--every', '0', 'a whole number from 1 on'),
+])  # fmt: skip
+def test_a_number_that_cannot_be_is_told_with_what_was_expected(ask, option, value, expected):
+    _, _, err = ask('a.png', 'q', option, value)
+    assert f'argument {option}: expected {expected}, found {value}' in err
+
+
 def test_a_model_that_cannot_be_used_is_no_bad_input(ask, photo, bundle_folder, monkeypatch):
     def fail(*_, **__):
         raise EngineError('expected an engine, found smoke')

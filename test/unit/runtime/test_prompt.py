@@ -79,7 +79,7 @@ def test_every_question_of_the_tables_is_in_words_that_the_shipped_model_learned
 
 
 @pytest.mark.parametrize(('query', 'complaint'), [
-    (Query(''), 'question in words, found nothing'),
+    (Query(''), 'expected a question in words, found nothing'),
     (Query(' \t\n '), 'question in words, found nothing'),
     (Query('car ' * 16), 'at most 60 characters, found 64'),
     (Query('car \x01'), 'unprintable'),
@@ -89,7 +89,7 @@ def test_every_question_of_the_tables_is_in_words_that_the_shipped_model_learned
     (Query('zebra giraffe'), "the model knows, found 'zebra giraffe'"),
     (Query('car', ('yes',)), '2 to 3, found 1'),
     (Query('car', ('yes', 'no', 'left', 'right')), '2 to 3, found 4'),
-    (Query('car', ('yes', '')), 'option in words, found nothing'),
+    (Query('car', ('yes', '')), 'expected an option in words, found nothing'),
     (Query('car', ('yes', 'car ' * 16)), 'option of at most 60'),
     (Query('car', ('yes', ' yes ')), 'tell apart'),
     (Query('car', ('zebra', 'yes')), "the model knows, found 'zebra'"),
