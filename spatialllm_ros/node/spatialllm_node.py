@@ -16,6 +16,7 @@ from spatialllm_ros.node.ask_interfaces import AskInterfaces
 from spatialllm_ros.node.configured import Configured, SessionLoader, load_session
 from spatialllm_ros.node.diagnostics import PERIOD, diagnostic_array, model_status, told_name
 from spatialllm_ros.node.messages import NANOSECONDS
+from spatialllm_ros.node.node_names import NODE_NAME
 from spatialllm_ros.node.parameter_server import ParameterServer
 from spatialllm_ros.node.parameters import NodeParameters
 
@@ -40,7 +41,7 @@ class SpatialLLMNode(LifecycleNode):
         """
         try:
             super().__init__(
-                'spatialllm', automatically_declare_parameters_from_overrides=True, **node_options
+                NODE_NAME, automatically_declare_parameters_from_overrides=True, **node_options
             )
         except ValueError as error:  # rclpy tells no type from an empty list
             raise ConfigError(

@@ -1,6 +1,7 @@
 """Memory in huge pages, as the kernel itself counts them."""
 
 import mmap
+import platform
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,13 +21,10 @@ def _huge_bytes() -> int:
 
 
 def _kernel_collapses() -> bool:
-    release = Path('/proc/sys/kernel/osrelease').read_text(encoding='ascii')
-    major, minor = map(int, re.match(r'(\d+)\.(\d+)', release).groups())
-    try:
-        enabled = (module.SETTINGS / 'enabled').read_text(encoding='ascii')
-    except OSError:
+    if module._page_bytes() is None:
         return False
-    return (major, minor) >= (6, 1) and '[never]' not in enabled
+    major, minor = map(int, re.match(r'(\d+)\.(\d+)', platform.release()).groups())
+    return (major, minor) >= (6, 1)
 
 
 def _block() -> mmap.mmap:
