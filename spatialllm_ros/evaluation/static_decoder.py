@@ -3,71 +3,32 @@
 It computes with the very weights of a transformers model and never allocates in a step, so that
 its steps can be recorded as CUDA graphs. It is there to be timed; no robot runs it.
 
-Notation: S new positions, C positions of the cache, D hidden size, E head size, H query heads, K
-key heads.
+Notation: S new positions, C positions of the cache, D hidden size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.nn import functional as F
 
 from spatialllm_ros.deploy.decoder_graph import decoder_heads
+from spatialllm_ros.evaluation.static_layer import (
+    FEW,
+    MANY,
+    ONE,
+    Layer,
+    Parts,
+    Place,
+    Sizes,
+    apply_layer,
+)
 
-FEW = 8
+FEW_POSITIONS = 8
 """Positions up to which launches and memory, not products, take the time: fusing helps these."""
-
-
-class _Layer(NamedTuple):
-    input_norm: torch.Tensor
-    qkv: torch.Tensor
-    o: torch.Tensor
-    middle_norm: torch.Tensor
-    gate_up: torch.Tensor
-    down: torch.Tensor
-
-
-class _Cache(NamedTuple):
-    """Of one layer, (K, C, E) each."""
-
-    keys: torch.Tensor
-    values: torch.Tensor
-
-
-class _Place(NamedTuple):
-    """Where new positions go: angles (S, E), slots (S,), and what is added to scores (G S, C).
-
-    A group has G = H / K queries of each position. Sines are negative in their first half.
-    """
-
-    cos: torch.Tensor
-    sin: torch.Tensor
-    slots: torch.Tensor
-    bias: torch.Tensor
-
-
-class _Parts(NamedTuple):
-    """What a layer is made of between its norms, and the head.
-
-    Compiled, each is a graph of its own, so that what one hands to the next is stored. Within one
-    graph inductor normalises, and gates, anew in each of the thousands of rows of a product.
-    """
-
-    attended: Callable[..., torch.Tensor]
-    added: Callable[..., torch.Tensor]
-    gated: Callable[..., torch.Tensor]
-    scores: Callable[..., torch.Tensor]
-
-
-class _Sizes(NamedTuple):
-    queries: int
-    keys: int
-    head: int
-    epsilon: float
 
 
 class JoinedWeights:
@@ -79,7 +40,7 @@ class JoinedWeights:
     def __init__(self, model: Any) -> None:
         """Join the weights of a model on any device, in any floating type, without biases."""
         heads = decoder_heads(model.config)
-        self.sizes = _Sizes(heads.queries, heads.keys, heads.size, model.config.rms_norm_eps)
+        self.sizes = Sizes(heads.queries, heads.keys, heads.size, model.config.rms_norm_eps)
         self.rotary = model.model.rotary_emb
         self.table, self.head = model.model.embed_tokens.weight, model.lm_head.weight
         self.norm = model.model.norm.weight
@@ -121,21 +82,18 @@ class StaticDecoder:
                 Source: ``mm`` in torch/_inductor/decomposition.py, torch 2.13.
         """
         self.capacity, self._weights = capacity, weights
-        shape = (weights.sizes.keys, capacity, weights.sizes.head)
-        self._caches = [
-            _Cache(weights.table.new_zeros(shape), weights.table.new_zeros(shape))
-            for _ in weights.layers
-        ]
+        shape = (2 * weights.sizes.keys, capacity, weights.sizes.head)
+        self._caches = [weights.table.new_zeros(shape) for _ in weights.layers]
         places = torch.arange(capacity, device=weights.table.device)[None]
         self._cos, sin = (table[0] for table in weights.rotary(weights.table, places))
         first, second = sin.chunk(2, dim=-1)
         self._sin = torch.cat([-first, second], dim=-1)
-        self._many = self._few = _Parts(_attended, _added, _gated, _scores)
+        self._few = self._one = MANY
         if compiled_by:
             torch.compiler.reset()  # it gives up after a few shapes, and each cache has its own
             options = {'coordinate_descent_tuning': tuned} if compiled_by == 'inductor' else {}
             compiled = partial(torch.compile, backend=compiled_by, dynamic=False, options=options)
-            self._few = _Parts(*map(compiled, (_attended_spread, _added, _gated_spread, _scores)))
+            self._few, self._one = (Parts(*map(compiled, parts)) for parts in (FEW, ONE))
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return the (S, D) embeddings of words."""
@@ -155,16 +113,18 @@ class StaticDecoder:
         weights, sizes = self._weights, self._weights.sizes
         hidden = torch.full_like(visible, -torch.inf, dtype=x.dtype)
         bias = hidden.masked_fill(visible, 0).repeat(sizes.queries // sizes.keys, 1)
-        place = _Place(self._cos[positions], self._sin[positions], slots, bias)
-        parts = self._few if len(x) <= FEW else self._many
+        place = Place(self._cos[positions], self._sin[positions], slots, bias)
+        parts = self._parts(len(x))
         for own, cache in zip(weights.layers, self._caches, strict=True):
-            x = _layer(x, own, cache, place, sizes, parts)
+            x = apply_layer(x, own, cache, place, sizes, parts)
         return F.rms_norm(x, x.shape[-1:], weights.norm, sizes.epsilon)
 
     def logits(self, states: torch.Tensor) -> torch.Tensor:
         """Return the scores (N, V) of what follows some states (N, D)."""
-        parts = self._few if len(states) <= FEW else self._many
-        return parts.scores(states, self._weights.head)
+        return self._parts(len(states)).scores(states, self._weights.head)
+
+    def _parts(self, count: int) -> Parts:
+        return self._one if count == 1 else self._few if count <= FEW_POSITIONS else MANY
 
 
 class StaticStrands:
@@ -231,10 +191,10 @@ def read_prefix(decoder: StaticDecoder, embeddings: torch.Tensor) -> torch.Tenso
     return decoder.read(embeddings, places, places, columns <= places[:, None])
 
 
-def _joined(layer: Any) -> _Layer:
+def _joined(layer: Any) -> Layer:
     """Return a layer's weights, products of one input joined; the layer keeps views of them."""
     attention, mlp = layer.self_attn, layer.mlp
-    return _Layer(
+    return Layer(
         layer.input_layernorm.weight.detach(),
         _share([attention.q_proj, attention.k_proj, attention.v_proj]),
         attention.o_proj.weight.detach(),
@@ -251,82 +211,3 @@ def _share(parts: Sequence[Any]) -> torch.Tensor:
     for part, view in zip(parts, views, strict=True):
         part.weight.data = view
     return joined
-
-
-def _layer(
-    x: torch.Tensor,
-    weights: _Layer,
-    cache: _Cache,
-    place: _Place,
-    sizes: _Sizes,
-    parts: _Parts,
-) -> torch.Tensor:
-    """Return (S, D) behind one layer; its keys and values go into the cache."""
-    normed = F.rms_norm(x, x.shape[-1:], weights.input_norm, sizes.epsilon)
-    x = parts.added(x, parts.attended(normed, weights.qkv, cache, place, sizes), weights.o)
-    normed = F.rms_norm(x, x.shape[-1:], weights.middle_norm, sizes.epsilon)
-    return parts.added(x, parts.gated(normed, weights.gate_up), weights.down)
-
-
-def _attended(
-    x: torch.Tensor,
-    weight: torch.Tensor,
-    cache: _Cache,
-    place: _Place,
-    sizes: _Sizes,
-    attention: Callable[..., torch.Tensor] = F.scaled_dot_product_attention,
-) -> torch.Tensor:
-    """Return what all heads have seen (S, H E)."""
-    count, queries, keys, head = len(x), sizes.queries, sizes.keys, sizes.head
-    heads = F.linear(x, weight).view(count, -1, head).transpose(0, 1)
-    turned = _turned(heads[: queries + keys], place.cos, place.sin)
-    cache.keys.index_copy_(1, place.slots, turned[queries:])
-    cache.values.index_copy_(1, place.slots, heads[queries + keys :])
-    # The query heads of a group stand one below the other, so that each key is read once.
-    grouped = turned[:queries].reshape(1, keys, -1, head)
-    mixed = attention(grouped, cache.keys[None], cache.values[None], place.bias)
-    return mixed.reshape(queries, count, head).transpose(0, 1).reshape(count, -1)
-
-
-def _attended_spread(
-    x: torch.Tensor, weight: torch.Tensor, cache: _Cache, place: _Place, sizes: _Sizes
-) -> torch.Tensor:
-    return _attended(x, weight, cache, place, sizes, _spread_attention)
-
-
-def _added(x: torch.Tensor, other: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    return x + F.linear(other, weight)
-
-
-def _gated(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Return SwiGLU (S, I) of joined weights."""
-    gate, up = F.linear(x, weight).chunk(2, dim=-1)
-    return F.silu(gate) * up
-
-
-def _gated_spread(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Return the same from products apart, which a compiler fuses with each other and the gate."""
-    gate, up = (F.linear(x, half) for half in weight.chunk(2))
-    return F.silu(gate) * up
-
-
-def _scores(states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    return F.linear(states, weight)
-
-
-def _turned(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Turn the first half of each head (heads, S, E) against the second."""
-    return x * cos + x.unflatten(-1, (2, -1)).flip(-2).flatten(-2) * sin
-
-
-def _spread_attention(
-    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor
-) -> torch.Tensor:
-    """Return what ``F.scaled_dot_product_attention`` does, in steps.
-
-    Its kernels give a head to one multiprocessor, which then goes through the cache alone while
-    a hundred others wait. Compiled, the products of the first sum are never stored.
-    """
-    scores = (queries[..., None, :] * keys[..., None, :, :]).sum(-1, dtype=torch.float32)
-    shares = (scores * queries.shape[-1] ** -0.5 + bias).softmax(dim=-1)
-    return shares.to(values.dtype) @ values

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from spatialllm_ros.errors import ConfigError
-from spatialllm_ros.evaluation import gpu_run, static_decoder
+from spatialllm_ros.evaluation import gpu_run, static_layer
 from spatialllm_ros.evaluation.gpu_clock import Device, Limits
 from spatialllm_ros.evaluation.gpu_page import (
     COMPILED,
@@ -157,7 +157,7 @@ def test_a_wrong_step_of_a_compiled_decoder_shows_in_its_gap(monkeypatch):
     device = Device('here', False, 1)
     subject = subjects(Path('models/nano'), device)['1b']()
     parts = dict(torch_parts(subject, device, Limits(1e12, 2e14)))
-    monkeypatch.setattr(static_decoder, '_spread_attention', lambda queries, *_: queries)
+    monkeypatch.setattr(static_layer, '_summed_attention', lambda queries, *_: queries)
     assert parts[COMPILED]().gap > 0.01
     assert parts[GRAPH]().gap < 1e-4
 

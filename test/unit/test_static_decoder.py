@@ -6,7 +6,7 @@ from torch._dynamo.utils import counters
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from spatialllm_ros.evaluation.static_decoder import (
-    FEW,
+    FEW_POSITIONS,
     JoinedWeights,
     StaticDecoder,
     StaticStrands,
@@ -36,10 +36,12 @@ def llama(request):
 
 @torch.no_grad()
 @pytest.mark.parametrize('compiled_by', [None, 'eager'])
-def test_words_and_scores_are_those_of_whole_texts(llama, compiled_by):
-    prefix, questions = torch.randint(50, (PREFIX,)), torch.randint(50, (3, QUESTION))
-    texts = torch.cat([prefix.repeat(3, 1), questions], dim=1)
-    decoder = StaticDecoder(JoinedWeights(llama), PREFIX + 3 * (QUESTION + WORDS), compiled_by)
+@pytest.mark.parametrize('count', [1, 3])
+def test_words_and_scores_are_those_of_whole_texts(llama, compiled_by, count):
+    prefix, questions = torch.randint(50, (PREFIX,)), torch.randint(50, (count, QUESTION))
+    texts = torch.cat([prefix.repeat(count, 1), questions], dim=1)
+    capacity = PREFIX + count * (QUESTION + WORDS)
+    decoder = StaticDecoder(JoinedWeights(llama), capacity, compiled_by)
     read_prefix(decoder, decoder.embed(prefix))
     strands = StaticStrands(decoder, PREFIX, questions)
     for turn in (strands.ask, *[strands.step] * (WORDS - 1)):
@@ -50,11 +52,12 @@ def test_words_and_scores_are_those_of_whole_texts(llama, compiled_by):
 
 
 @torch.no_grad()
-def test_a_step_is_compiled_once_and_whole(llama):
-    decoder = StaticDecoder(JoinedWeights(llama), PREFIX + 2 * FEW, 'eager')
+@pytest.mark.parametrize('count', [1, 2])
+def test_a_step_is_compiled_once_and_whole(llama, count):
+    decoder = StaticDecoder(JoinedWeights(llama), PREFIX + 4 * FEW_POSITIONS, 'eager')
     counters.clear()
-    read_prefix(decoder, decoder.embed(torch.arange(PREFIX + FEW)))
-    strands = StaticStrands(decoder, PREFIX, torch.tensor([[9, 8, 7, 6, 5]]).repeat(2, 1))
+    read_prefix(decoder, decoder.embed(torch.arange(PREFIX + FEW_POSITIONS)))
+    strands = StaticStrands(decoder, PREFIX, torch.arange(FEW_POSITIONS + 1).repeat(count, 1))
     for turn in (strands.ask, *[strands.step] * 3):
         turn()
     layer = llama.model.layers[0]
