@@ -34,7 +34,7 @@ FEWEST_QUESTIONS = 3
 """A world of which less can be asked is passed over."""
 
 NOT_ASKED = frozenset(
-    ('locate', 'describe', 'list', 'list_of', 'location_nearest', 'location_farthest')
+    ('locate', 'describe', 'list', 'list_of', 'exist_of', 'location_nearest', 'location_farthest')
 )
 """Types whose answer the turn changes: where in the image something is, or what of all is seen."""
 ABSENT_OBJECT = 'absent_object'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -52,7 +53,14 @@ def mirrored_frame(frame: Frame) -> Frame:
 
 
 def mirrored_record(record: QuestionRecord) -> QuestionRecord:
-    """Return a closed question with its true answer for the mirror image; its words are kept."""
+    """Return a closed question with its true answer for the mirror image.
+
+    Its words are kept, unless it is whether anything is on one side, which says nothing of the
+    other: then the sides change instead of the answer.
+    """
+    if record.type == 'exist_of':
+        question = re.sub('left|right', lambda word: SIDES[word[0]], record.question)
+        return replace(record, question=question, mentions=())
     changed = SIDES if QUESTION_TYPES[record.type].options != LEFT_RIGHT else SIDES | YES_TO_NO
     return replace(record, answer=changed.get(record.answer, record.answer))
 

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 
+from spatialllm_ros.questions.attributes import Attribute, draw_attribute
 from spatialllm_ros.questions.balance import Balancer, Check
 from spatialllm_ros.questions.candidates import AskableScene, Candidate, askable
 from spatialllm_ros.questions.phrasings import PHRASINGS
 from spatialllm_ros.questions.question_types import QUESTION_TYPES, YES_NO, QuestionType
 from spatialllm_ros.questions.referring import (
-    SUPPORT_WORDS,
     draw_absent_phrase,
     draw_phrase,
     phrases_for,
 )
 from spatialllm_ros.questions.scene_candidates import listed
 from spatialllm_ros.questions.wordings import Phrasings
-from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
+from spatialllm_ros.scenes.catalogue import CATEGORIES
 from spatialllm_ros.schema import Mention, QuestionRecord, Scene
 
 ABSENT = -1
 MANY = -2
 """Stands for several objects at once: such words are no mention."""
 ABSENT_SHARE = 0.04
-"""Share of questions in which one object is replaced by one that is not there."""
+"""Share of questions in which an object is replaced by one that is not there."""
+ALL_ABSENT_SHARE = 0.3
+"""Share of these in which all are."""
 TRIES_PER_QUESTION = 3
+ATTRIBUTE_TRIES = 8
 UNMARKED_SHARE = 0.1
 """Share of training questions without commas and question marks: people leave them out."""
 ROLES = 'abc'
@@ -86,6 +89,7 @@ class _SceneQuestions:
             'exist_any': self._ask_any,
             'count': self._ask_count,
             'list_of': self._ask_list,
+            'exist_of': self._ask_exist_of,
         }
 
     def make(self, count: int, types: Collection[str]) -> list[QuestionRecord]:
@@ -161,16 +165,24 @@ class _SceneQuestions:
     def _ask_of_absent(
         self, kind: QuestionType, named: dict[str, tuple[str, int]]
     ) -> QuestionRecord | None:
-        """Ask with one object replaced by one that is not there, with a front where it has one."""
-        role = ROLES[int(self.rng.integers(len(named)))]
+        """Ask with one object, or all, replaced by ones not there; the first of them is denied."""
+        roles = [str(role) for role in self.rng.permutation(sorted(named))]
+        absent = roles if self.rng.random() < ALL_ABSENT_SHARE else roles[:1]
+        replaced = {role: self._draw_alike(kind, named[role][1]) for role in absent}
+        if None in replaced.values() or len(set(replaced.values())) < len(replaced):
+            return None
+        others = {role: (phrase, ABSENT) for role, phrase in replaced.items() if phrase}
+        record = self._worded(kind, {**named, **others}, 'a', {})
+        first = min(m.start for m in record.mentions if m.object_index == ABSENT)
+        return replace(record, answer=absent_answer(_phrase_at(record, first)))
+
+    def _draw_alike(self, kind: QuestionType, index: int) -> str | None:
+        """Return a phrase for something that is not there, with a front if the object has one."""
         objects = self.scene.scene.objects
-        has_front = objects[named[role][1]].has_front
+        has_front = objects[index].has_front
         alike = [name for name, own in CATEGORIES.items() if own.has_front == has_front]
         phrase = draw_absent_phrase(objects, self.rng, alike)
-        if phrase is None or not kind.may_name(phrase):
-            return None
-        record = self._worded(kind, {**named, role: (phrase, ABSENT)}, 'a', {})
-        return replace(record, answer=absent_answer(phrase))
+        return phrase if phrase is not None and kind.may_name(phrase) else None
 
     def _ask_existence(self, kind: QuestionType) -> QuestionRecord | None:
         label, index = YES_NO[int(self.rng.integers(2))], ABSENT
@@ -222,27 +234,46 @@ class _SceneQuestions:
         return {'a': (plural(category), index)}
 
     def _ask_list(self, kind: QuestionType) -> QuestionRecord | None:
-        """Ask what has a colour or stands on something, which nothing may."""
-        words = (*COLOURS, *SUPPORT_WORDS)
-        word = str(self.rng.choice(words))
-        if self.rng.random() < 0.7:
-            own = self.scene.scene.objects[int(self.rng.choice(self.scene.named))]
-            word = own.colour if self.rng.random() < 0.5 else own.support
-        if word not in words:
-            return None
-        names = listed(self.scene, lambda item: word in (item.colour, item.support))
-        if names is None:
-            return None
-        phrase = SUPPORT_WORDS.get(word, word)
-        return self._worded(kind, {'a': (phrase, MANY)}, names or NOTHING, {})
+        """Ask which objects have something in common, which none may have."""
+        for attribute, names in self._draw_attributes():
+            return self._ask_of(kind, attribute, names or NOTHING)
+        return None
+
+    def _ask_exist_of(self, kind: QuestionType) -> QuestionRecord | None:
+        """Ask whether anything has it."""
+        label = YES_NO[int(self.rng.integers(2))]
+        for attribute, names in self._draw_attributes():
+            check = Check((kind.name, *attribute.key), label, YES_NO, slack=1)
+            if YES_NO[not names] == label and self.balancer.take([check]):
+                return self._ask_of(kind, attribute, label)
+        return None
+
+    def _draw_attributes(self) -> Iterator[tuple[Attribute, str]]:
+        """Yield some attributes of which it is clear who has them, and the names of these."""
+        for _ in range(ATTRIBUTE_TRIES):
+            attribute = draw_attribute(self.scene, self.rng)
+            names = listed(self.scene, attribute.is_meant)
+            if names is not None:
+                yield attribute, names
+
+    def _ask_of(self, kind: QuestionType, attribute: Attribute, label: str) -> QuestionRecord:
+        """Word a question about an attribute; the object it refers to may be one not there."""
+        named: dict[str, tuple[str, int]] = {}
+        if attribute.b is not None:
+            named['b'] = (draw_phrase(self._phrased[attribute.b], self.rng), attribute.b)
+            if self.rng.random() < ABSENT_SHARE:
+                phrase = draw_absent_phrase(self.scene.scene.objects, self.rng)
+                if phrase is not None:
+                    named['b'], label = (phrase, ABSENT), absent_answer(phrase)
+        return self._worded(kind, named, label, {}, attribute.words)
 
     def _worded(
         self, kind: QuestionType, named: Mapping[str, tuple[str, int]], label: str,
-        numbers: Mapping[str, float],
+        numbers: Mapping[str, float], attribute: str = '{a}',
     ) -> QuestionRecord:  # fmt: skip
         own = PHRASINGS[kind.name]
         wording = self._draw_wording(kind, own, label)
-        text, mentions = fill(self._as_typed(wording), named)
+        text, mentions = fill(self._as_typed(wording).replace('{a}', attribute), named)
         options, answer = kind.options, label
         if wording in own.affirmed:
             options, answer = YES_NO, YES_NO[own.affirmed[wording] != label]
@@ -266,6 +297,11 @@ class _SceneQuestions:
         """Return a wording without its marks now and then, in training."""
         is_unmarked = self.split == 'train' and self.rng.random() < UNMARKED_SHARE
         return re.sub('[?.,:]', '', wording) if is_unmarked else wording
+
+
+def _phrase_at(record: QuestionRecord, start: int) -> str:
+    (mention,) = [each for each in record.mentions if each.start == start]
+    return record.question[start : mention.end]
 
 
 def swapped(candidate: Candidate) -> Candidate:

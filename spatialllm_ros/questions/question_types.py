@@ -199,7 +199,7 @@ QUESTION_TYPES: dict[str, QuestionType] = {
             weight=0.4,
         ),
         QuestionType('exist', Family.CONTROL, _nothing, YES_NO, may_name=is_plain, weight=0.7),
-        QuestionType('count', Family.CONTROL, _nothing, metric=Metric.WORDS, weight=0.8),
+        QuestionType('count', Family.CONTROL, _nothing, metric=Metric.WORDS, weight=1.6),
         QuestionType(
             'reasoning_collision',
             Family.REASONING,
@@ -269,10 +269,11 @@ QUESTION_TYPES: dict[str, QuestionType] = {
             weight=0.4,
         ),
         QuestionType(
-            'list', Family.CONTROL, scene_candidates.listing, metric=Metric.WORDS, weight=0.5
+            'list', Family.CONTROL, scene_candidates.listing, metric=Metric.WORDS, weight=0.8
         ),
         QuestionType('exist_any', Family.CONTROL, _nothing, YES_NO, weight=0.5),
-        QuestionType('list_of', Family.CONTROL, _nothing, metric=Metric.WORDS, weight=0.5),
+        QuestionType('exist_of', Family.CONTROL, _nothing, YES_NO, weight=1.6),
+        QuestionType('list_of', Family.CONTROL, _nothing, metric=Metric.WORDS, weight=1.0),
     )
 }
 """Every question type by name: the twelve of 3DSRBench, others, multi-step and 2D control."""

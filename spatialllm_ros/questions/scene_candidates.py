@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 
 from spatialllm_ros import relations
 from spatialllm_ros.geometry import project
 from spatialllm_ros.questions.candidates import AskableScene, Candidate
 from spatialllm_ros.relations import Relation
-from spatialllm_ros.schema import SceneObject
 
 MIN_GLIMPSE = 0.05
 """An object of which a smaller share is seen is none that anybody would name."""
@@ -35,22 +35,34 @@ def listing(s: AskableScene) -> Iterator[Candidate]:
         yield Candidate((), Relation(names))
 
 
-def listed(s: AskableScene, is_meant: Callable[[SceneObject], bool]) -> str | None:
+def listed(s: AskableScene, is_meant: Callable[[int], bool | None]) -> str | None:
     """Return the categories of the objects that are meant, from left to right.
 
-    Empty where none is meant. None where it cannot be said: one of them is seen so little that one
-    may name it or not, they are many, or their order is not clear.
+    Args:
+        s: the scene.
+        is_meant: of an object's index; None where a person could disagree.
+
+    Returns:
+        Empty where none is meant. None where it cannot be said: whether one of them is meant is
+        unclear, one is seen so little that one may name it or not, they are many, or their order
+        is not clear.
     """
-    camera, objects = s.scene.camera, s.scene.objects
-    meant = [i for i in glimpsed(s) if is_meant(objects[i])]
-    if not set(meant) <= set(s.seen) or len(meant) > MOST_LISTED:
+    answers = {i: is_meant(i) for i in glimpsed(s)}
+    meant = [i for i, answer in answers.items() if answer]
+    if None in answers.values() or not set(meant) <= set(s.seen) or len(meant) > MOST_LISTED:
         return None
-    columns_px = {i: float(project(camera, objects[i].centre_optical_m)[0]) for i in meant}
-    ordered = sorted(meant, key=columns_px.__getitem__)
-    gaps_px = [columns_px[b] - columns_px[a] for a, b in itertools.pairwise(ordered)]
-    if min(gaps_px, default=camera.width_px) < MIN_LISTED_GAP_SHARE * camera.width_px:
+    columns = columns_px(s)
+    ordered = sorted(meant, key=columns.__getitem__)
+    gaps_px = [columns[b] - columns[a] for a, b in itertools.pairwise(ordered)]
+    if min(gaps_px, default=math.inf) < MIN_LISTED_GAP_SHARE * s.scene.camera.width_px:
         return None
-    return ' and '.join(objects[i].category for i in ordered)
+    return ' and '.join(s.scene.objects[i].category for i in ordered)
+
+
+def columns_px(s: AskableScene) -> list[float]:
+    """Return the column of each object's centre in the image."""
+    camera = s.scene.camera
+    return [float(project(camera, item.centre_optical_m)[0]) for item in s.scene.objects]
 
 
 def glimpsed(s: AskableScene) -> list[int]:

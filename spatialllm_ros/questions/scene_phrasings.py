@@ -273,4 +273,27 @@ SCENE_PHRASINGS: dict[str, Phrasings] = {
             'tell me which objects are {a}.',
         ),
     ),
+    'exist_of': phrasings(
+        (
+            'is anything {a}?',
+            'is something {a}?',
+            'is there anything {a}?',
+            'is there something {a}?',
+            'is there anything that is {a}?',
+            'do you see anything {a}?',
+            'do you see anything that is {a}?',
+            'can you see anything {a}?',
+            'are any objects {a}?',
+            'are there any objects that are {a}?',
+            'is there an object that is {a}?',
+            'do i see anything {a}?',
+            'tell me if anything is {a}.',
+        ),
+        (
+            'can you see anything that is {a}?',
+            'is any object {a}?',
+            'is there something that is {a}?',
+            'tell me if there is anything {a}.',
+        ),
+    ),
 }

@@ -7,7 +7,7 @@ import numpy as np
 from spatialllm_ros.questions import Balancer, generate
 
 SUPPORTS = ('floor', 'block', 'shelf')
-PLURALS = ('count', 'exist_any', 'list_of')
+PLURALS = ('count', 'exist_any', 'exist_of', 'list_of')
 NOTHING_THERE = 'there is no '
 
 

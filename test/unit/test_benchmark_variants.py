@@ -63,6 +63,16 @@ def test_mirrored_answers_are_what_the_mirrored_geometry_says(sampled_scene, rea
     }  # fmt: skip
 
 
+def test_whether_anything_is_on_a_side_is_asked_of_the_other_side_of_the_mirror():
+    asked = closed('is there anything to the left of the mug?', ('yes', 'no'), 'yes', 'mug',
+                   kind='exist_of')  # fmt: skip
+    mirrored = mirrored_record(asked)
+    assert mirrored.question == 'is there anything to the right of the mug?'
+    assert (mirrored.answer, mirrored.mentions) == ('yes', ())
+    red = closed('is anything red?', ('yes', 'no'), 'no', kind='exist_of')
+    assert mirrored_record(red) == red
+
+
 def test_a_mirrored_frame_shows_a_point_in_the_mirrored_column():
     frame = replace(FRAME, camera=replace(FRAME.camera, cx_px=1.75, up_optical=(0.6, -0.8, 0.0)))
     flipped = mirrored_frame(frame)

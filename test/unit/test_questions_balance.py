@@ -11,14 +11,22 @@ from spatialllm_ros.questions import QUESTION_TYPES, Balancer, generate, generat
 from spatialllm_ros.questions.balance import Check
 from spatialllm_ros.questions.generator import plural
 from spatialllm_ros.questions.phrasings import PHRASINGS
-from spatialllm_ros.scenes.catalogue import CATEGORIES
+from spatialllm_ros.questions.referring import SUPPORT_WORDS
+from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
 
 PLURAL = 'exist_any'
 """Asks for a category by its plural, which is no mention where there are many."""
-CLOSED = [name for name, kind in QUESTION_TYPES.items() if kind.is_closed and name != PLURAL]
+ATTRIBUTE = 'exist_of'
+"""Asks for what several objects may have in common, in words of its own."""
+CLOSED = [
+    name
+    for name, kind in QUESTION_TYPES.items()
+    if kind.is_closed and name not in (PLURAL, ATTRIBUTE)
+]
 FIXED = [name for name in CLOSED if QUESTION_TYPES[name].options]
 AFFIRMED = [f'{name}: yes or no' for name in CLOSED if PHRASINGS[name].affirmed]
 """The same in wordings that ask whether one answer holds."""
+SAYS_WHAT = {*COLOURS, *SUPPORT_WORDS, 'left', 'right', 'next'}
 PLURALS = {plural(category) for category in CATEGORIES}
 WORLDS, PER_WORLD = 1500, 16
 HELD_OUT = 900_000_000
@@ -160,6 +168,31 @@ def test_whether_there_are_any_is_yes_as_often_as_no_for_each_category(sampled_s
             answers[name][record.answer] += 1
     assert set(answers) == PLURALS
     assert all(abs(found['yes'] - found['no']) <= 1 for found in answers.values())
+
+
+@pytest.mark.parametrize('with_category', [False, True])
+def test_whether_anything_has_an_attribute_does_not_follow_from_its_words(
+    sampled_scene, with_category
+):
+    def read(scene, record):
+        text, categories = record.question, []
+        for mention in record.mentions:
+            text = text[: mention.start] + text[mention.end :]
+            categories = [scene.objects[mention.object_index].category]
+        attribute = SAYS_WHAT & set(re.findall('[a-z]+', text))
+        return (*sorted(attribute), *categories[: int(with_category)])
+
+    tables = {}
+    for split, seed in (('train', 0), ('eval', HELD_OUT)):
+        table = tables[split] = defaultdict(Counter)
+        for scene, record in ask(sampled_scene, seed, split):
+            if record.type == ATTRIBUTE:
+                table[read(scene, record)][record.answer] += 1
+    guesses = {words: found.most_common(1)[0][0] for words, found in tables['train'].items()}
+    asked = sum(found.total() for found in tables['eval'].values())
+    right = sum(found[guesses.get(words, 'no')] for words, found in tables['eval'].items())
+    assert asked > 300
+    assert right / asked < 0.5 + 0.02 + 2.5 * np.sqrt(0.25 / asked)
 
 
 def test_a_balancer_stops_the_answer_that_runs_ahead():

@@ -45,6 +45,7 @@ OTHERS = {
     'location_nearest': '',
     'location_farthest': '',
     'exist_any': 'a',
+    'exist_of': 'a',
     'list': '',
     'list_of': 'a',
 }

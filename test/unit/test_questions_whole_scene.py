@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from asked_scenes import SUPPORTS, asked_pairs, distance_m, fits, of_type, phrase_of
 
+from spatialllm_ros import relations
 from spatialllm_ros.questions import Balancer, generate
 from spatialllm_ros.questions.generator import plural
 from spatialllm_ros.scenes.catalogue import CATEGORIES, COLOURS
@@ -42,7 +43,7 @@ def test_whether_there_are_any_is_yes_of_one_and_of_many(asked):
         own = of_its_plural(scene, record)
         assert record.answer == ('yes' if own else 'no')
         counts[min(len(own), 2)] += 1
-    assert min(counts[n] for n in (0, 1, 2)) > 10
+    assert min(counts[n] for n in (0, 1, 2)) > 5
 
 
 def test_what_is_mostly_hidden_is_not_counted(sampled_scene):
@@ -90,17 +91,70 @@ def test_what_is_seen_is_listed_from_left_to_right(asked):
         assert record.answer == ' and '.join(item.category for item in ordered)
 
 
-def test_what_has_a_colour_or_stands_on_something_is_listed_likewise(asked):
-    answers = Counter()
+def column(item) -> float:
+    """Return how far right of the optical axis a centre is, per metre of depth."""
+    return item.centre_optical_m[0] / item.centre_optical_m[2]
+
+
+def has_what_is_asked_for(scene, record) -> list:
+    """Return the objects that a question's words fit, from left to right."""
+    own, others = set(COLOURS) | set(SUPPORTS), scene.objects
+    text = record.question
+    b = None
+    for mention in record.mentions:
+        b = scene.objects[mention.object_index]
+        others = [item for item in scene.objects if item is not b]
+        text = text[: mention.start] + text[mention.end :]
+    asked_for = set(re.findall('[a-z]+', text)) & (own | {'left', 'right', 'next'})
+    (word,) = asked_for
+    if word in own:
+        meant = [item for item in others if word in (item.colour, item.support)]
+    elif word == 'next':
+        meant = [item for item in others if is_next_to(scene, item, b)]
+    else:
+        sign = -1 if word == 'left' else 1
+        middle = column(b) if b else middle_column(scene)
+        meant = [item for item in others if sign * (column(item) - middle) > 0]
+    return sorted(meant, key=column)
+
+
+def middle_column(scene) -> float:
+    camera = scene.camera
+    return (camera.width_px / 2 - camera.cx_px) / camera.fx_px
+
+
+def is_next_to(scene, item, other) -> bool:
+    places = [scene.objects.index(each) for each in (item, other)]
+    return relations.next_to(relations.scene_geometry(scene), *places).label == 'yes'
+
+
+def test_what_has_a_colour_or_a_place_is_listed_likewise(asked):
+    answers, asked_for = Counter(), Counter()
     for scene, record in of_type(asked, 'list_of'):
-        words = re.findall('[a-z]+', record.question)
-        (asked_for,) = (set(COLOURS) | set(SUPPORTS)) & set(words)
-        meant = [item for item in scene.objects if asked_for in (item.colour, item.support)]
-        meant.sort(key=lambda item: item.centre_optical_m[0] / item.centre_optical_m[2])
+        meant = has_what_is_asked_for(scene, record)
         assert record.answer == (' and '.join(item.category for item in meant) or 'nothing')
-        assert ('on the' in record.question) == (asked_for in SUPPORTS)
         answers[record.answer] += 1
+        asked_for[kind_of(record)] += 1
     assert 0.1 < answers['nothing'] / answers.total() < 0.5
+    assert min(asked_for[kind] for kind in ('own', 'side', 'beside', 'next')) > 10
+
+
+def kind_of(record) -> str:
+    if 'next to' in record.question:
+        return 'next'
+    if record.mentions:
+        return 'beside'
+    return 'side' if {'left', 'right'} & set(re.findall('[a-z]+', record.question)) else 'own'
+
+
+def test_whether_anything_has_it_is_yes_where_a_list_would_name_something(asked):
+    answers = Counter()
+    for scene, record in of_type(asked, 'exist_of'):
+        is_there = bool(has_what_is_asked_for(scene, record))
+        assert record.answer == ('yes' if is_there else 'no')
+        answers[kind_of(record), record.answer] += 1
+    for kind in ('own', 'side', 'beside', 'next'):
+        assert min(answers[kind, 'yes'], answers[kind, 'no']) > 5
 
 
 def test_all_objects_are_counted_together(sampled_scene):

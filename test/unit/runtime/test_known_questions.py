@@ -16,7 +16,9 @@ PAGE = (ROOT / 'docs' / 'guide' / 'questions.md').read_text()
 NOUN = '|'.join(word for name in CATEGORIES for word in (plural(name), name))
 COLOUR, PLACE = '|'.join(COLOURS), 'on the (floor|block|shelf)'
 PHRASE = rf'((small|large) )?(({COLOUR}) )?({NOUN})( {PLACE})?'
-SLOTS = {'list_of': f'({COLOUR}|{PLACE})'}
+BESIDE = rf'((on )?(to )?(the )?(left|right) of|next to) the {PHRASE}'
+ATTRIBUTE = f'({COLOUR}|{PLACE}|on the (left|right)|{BESIDE})'
+SLOTS = {'list_of': ATTRIBUTE, 'exist_of': ATTRIBUTE}
 WORDINGS = [
     re.compile(SLOTS.get(name, PHRASE).join(re.split(r'\\\{.\\\}', re.escape(wording))))
     for name, phrasings in PHRASINGS.items()
