@@ -77,9 +77,7 @@ class StaticDecoder:
             capacity: positions of the cache.
             compiled_by: the backend of ``torch.compile`` that few positions at a time go
                 through; none for torch's own kernels.
-            tuned: time kernels when compiling, for half a minute or more. Only with it does
-                inductor write a product with one row itself, fused with what is around it.
-                Source: ``mm`` in torch/_inductor/decomposition.py, torch 2.13.
+            tuned: let inductor try out the blocks of its kernels, for half a minute.
         """
         self.capacity, self._weights = capacity, weights
         shape = (2 * weights.sizes.keys, capacity, weights.sizes.head)
