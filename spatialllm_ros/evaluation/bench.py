@@ -42,7 +42,7 @@ from spatialllm_ros.runtime.bundle import Bundle
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS
 
 WORLDS = 4
-"""Asked about in turn."""
+"""Asked about in turn where only much is to be asked."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def run_bench(
             f'expected at least one round and one thread, found {rounds} and {threads}'
         )
     load_before = os.getloadavg()[0]
-    worlds = bench_worlds(bundles[0])
+    worlds = bench_worlds(bundles[0], rounds)
     off: list[str] = []
     loaded = list(_load_all(bundles, engines, threads, worlds[0], off))
     if not loaded:
@@ -177,16 +177,19 @@ def run_bench(
     )
 
 
-def bench_worlds(bundle: Bundle) -> list[AskedWorld]:
+def bench_worlds(bundle: Bundle, count: int = WORLDS) -> list[AskedWorld]:
     """Return the first held-out worlds that there is something to ask about.
+
+    A round has a world of its own: what eight questions take depends on the longest of their
+    answers, by a factor of two from world to world.
 
     Raises:
         ConfigError: there is none.
     """
     image = bundle.manifest.image
-    seeds = seeds_from(HELD_OUT_SEEDS.start, 10 * WORLDS, HELD_OUT_SEEDS)
+    seeds = seeds_from(HELD_OUT_SEEDS.start, 10 * count, HELD_OUT_SEEDS)
     worlds = asked_worlds(seeds, (image.width_px, image.height_px))
-    found = list(islice((world for world in worlds if world.records), WORLDS))
+    found = list(islice((world for world in worlds if world.records), count))
     if not found:
         raise ConfigError('expected questions about held-out worlds, found none in such images')
     return found

@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         '--engine', nargs='+', default=list(ENGINES), choices=list(ENGINES),
         help='only these (default: all that run here)',
     )  # fmt: skip
-    parser.add_argument('--rounds', type=int, default=20, help='turns of each (%(default)s)')
+    parser.add_argument('--rounds', type=int, default=60, help='turns of each (%(default)s)')
     parser.add_argument(
         '--threads', type=int, default=os.cpu_count(), help='CPU threads (default: all)'
     )

@@ -137,6 +137,12 @@ def test_ratios_are_those_of_the_times(result):
     assert lines[3].split()[-4:] == ['1.00', '-', '-', '-']
 
 
+def test_each_round_has_a_world_of_its_own(bundles):
+    worlds = bench_worlds(bundles[0], 6)
+    assert len({world.frame.rgb.tobytes() for world in worlds}) == 6
+    assert all(world.records for world in worlds)
+
+
 def test_a_turn_times_each_step_as_often_as_it_is_done(bundles):
     (world, *_) = bench_worlds(bundles[0])
     samples = RunTime(bundles[0], 'onnx', 1).turn(world)
