@@ -10,6 +10,7 @@ is sampled, and the drafts come from the grammar of answers and from the questio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -21,6 +22,7 @@ WAYS = 2
 """How many guesses at most: a question that is answered by a name mostly has two to choose."""
 MOST_READ = 1 + WAYS
 """Words of one question in a pass; where a form's words are several tokens, they may be more."""
+_NAMES = re.compile(r'(?!(?:there|column|distance)\b)[a-z ]*[a-z](?<!\band)')
 
 
 def ways_on(
@@ -35,9 +37,17 @@ def ways_on(
         tokenizer: of both.
     """
     if form := likely_next(text):
-        ids = tokenizer.encode(f'{text} {form}')
-        return [ids[len(words) :]] if ids[: len(words)] == tuple(words) else []
+        return _behind(words, text, form, tokenizer)
     # Answers name objects as the question does: behind "red" there may come "car".
     pairs = pairwise(question[:-1])
     behind = dict.fromkeys(after for before, after in pairs if before == words[-1])
-    return [[word] for word in behind if tokenizer.decode([word]).strip().isalpha()][:WAYS]
+    ways = [[word] for word in behind if tokenizer.decode([word]).strip().isalpha()][:WAYS]
+    # And whatever has a name may be the first of several.
+    if not ways and _NAMES.fullmatch(text):
+        return _behind(words, text, 'and', tokenizer)
+    return ways
+
+
+def _behind(words: Sequence[int], text: str, form: str, tokenizer: Tokenizer) -> Branches:
+    ids = tokenizer.encode(f'{text} {form}')
+    return [ids[len(words) :]] if ids[: len(words)] == tuple(words) else []
