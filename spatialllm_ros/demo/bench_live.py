@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,8 +72,9 @@ def measure_live(
     domain = int(environment['ROS_DOMAIN_ID'])
     with Processes(environment, logs) as processes, AskClient('bench', [], domain) as client:
         watch = _Watch(client)
-        start_node(processes, IMAGE_TOPIC, parameters)
         start_camera(processes, {'images': published})
+        watch.wait_for_camera(processes)
+        start_node(processes, IMAGE_TOPIC, parameters)  # whereupon the camera begins
         watch.wait_for_images(processes)
         client.wait_for_node(START_TIMEOUT_S)
         replies = _ask_each_second(client, watch.book, round(seconds))
@@ -88,9 +89,11 @@ class _Watch:
     def __init__(self, client: AskClient) -> None:
         self.book = TruthBook()
         self._counts: dict[str, int] = {}
-        node = client.node
-        node.create_subscription(String, TRUTH_TOPIC, lambda text: self.book.add(text.data), 10)
-        node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+        self._node = client.node
+        self._node.create_subscription(
+            String, TRUTH_TOPIC, lambda text: self.book.add(text.data), 10
+        )
+        self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
 
     def _on_diagnostics(self, array: DiagnosticArray) -> None:
         for status in array.status:
@@ -101,6 +104,19 @@ class _Watch:
                     if pair.key.startswith('frames ')
                 }
 
+    def wait_for_camera(self, processes: Processes) -> None:
+        """Wait until the camera has been found: what it says before that is lost.
+
+        Raises:
+            ProcessError: the camera ended.
+            AnswerTimeoutError: it is not found.
+        """
+        if not self._comes(processes, lambda: self._node.count_publishers(TRUTH_TOPIC) > 0):
+            raise AnswerTimeoutError(
+                f'expected the camera on {TRUTH_TOPIC} within {START_TIMEOUT_S:g} s, found none; '
+                'do programs on this machine hear each other?'
+            )
+
     def wait_for_images(self, processes: Processes) -> None:
         """Wait until the node has one.
 
@@ -108,15 +124,25 @@ class _Watch:
             ProcessError: the camera or the node ended.
             AnswerTimeoutError: none comes.
         """
+
+        def is_there() -> bool:
+            return bool(self._counts.get('received') and self.book.newest(LOOK_AGAIN_S))
+
+        if not self._comes(processes, is_there):
+            raise AnswerTimeoutError(
+                f'expected images of the tour and their truth within {START_TIMEOUT_S:g} s, '
+                f'found {self._counts}; does the node hear the camera?'
+            )
+
+    def _comes(self, processes: Processes, is_there: Callable[[], bool]) -> bool:
+        """Wait for something; tell whether it came in time."""
         end_s = time.monotonic() + START_TIMEOUT_S
-        while not (self._counts.get('received') and self.book.newest(LOOK_AGAIN_S)):
+        while not is_there():
             processes.check()
             if time.monotonic() > end_s:
-                raise AnswerTimeoutError(
-                    f'expected images of the tour and their truth within {START_TIMEOUT_S:g} s, '
-                    f'found {self._counts}; does the node hear the camera?'
-                )
+                return False
             time.sleep(LOOK_AGAIN_S)
+        return True
 
     def counts_at_rest(self) -> dict[str, int]:
         """Return what became of the frames once no more of them come."""
