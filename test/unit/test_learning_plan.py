@@ -31,7 +31,7 @@ def test_a_stage_counts_what_learns_and_the_bytes_it_needs():
     frozen, whole = plan_recipe(recipe).stages
     size, hidden = 4096, 2048
     projector = hidden * 2 + hidden * size + size + size * size + size + 11 * size + size
-    heads = size * 13 + 13 + size * 132 + 132  # read-outs of 13 targets; 33 types of 4 numbers
+    heads = size * 13 + 13 + size * 136 + 136  # read-outs of 13 targets; 34 types of 4 numbers
     probe = hidden * (1 + 20 + 8 + 13) + 42  # learns only where the backbones do
     assert frozen.trained == projector + heads
     everything = sum(plan_recipe(recipe).parts.values()) + heads + probe
