@@ -41,9 +41,6 @@ from spatialllm_ros.evaluation.resident_memory import resident_bytes
 from spatialllm_ros.runtime.bundle import Bundle
 from spatialllm_ros.scenes.worlds import HELD_OUT_SEEDS
 
-WORLDS = 4
-"""Asked about in turn where only much is to be asked."""
-
 
 @dataclass(frozen=True)
 class BenchRow:
@@ -152,6 +149,7 @@ def run_bench(
             f'expected at least one round and one thread, found {rounds} and {threads}'
         )
     load_before = os.getloadavg()[0]
+    # What eight questions take depends on the longest of their answers, so on the world.
     worlds = bench_worlds(bundles[0], rounds)
     off: list[str] = []
     loaded = list(_load_all(bundles, engines, threads, worlds[0], off))
@@ -177,11 +175,8 @@ def run_bench(
     )
 
 
-def bench_worlds(bundle: Bundle, count: int = WORLDS) -> list[AskedWorld]:
+def bench_worlds(bundle: Bundle, count: int) -> list[AskedWorld]:
     """Return the first held-out worlds that there is something to ask about.
-
-    A round has a world of its own: what eight questions take depends on the longest of their
-    answers, by a factor of two from world to world.
 
     Raises:
         ConfigError: there is none.

@@ -17,6 +17,7 @@ from spatialllm_ros.runtime.bundle import Bundle
 from spatialllm_ros.runtime.engines import ENGINES, load_engine
 from spatialllm_ros.runtime.session import SpatialSession
 
+MEMORY_WORLDS = 4
 EXAMPLES = """\
 examples:
   spatialllm bench nano                                all engines, and transformers' generate
@@ -77,7 +78,9 @@ def _is_flat(bundle: Bundle, parsed: argparse.Namespace) -> bool:
     """Ask a bundle many questions and print what became of the memory."""
     engine = load_engine(bundle, parsed.engine[0], parsed.threads)
     found = measure_growth(
-        SpatialSession(bundle, engine), bench_worlds(bundle), parsed.questions_memory
+        SpatialSession(bundle, engine),
+        bench_worlds(bundle, MEMORY_WORLDS),
+        parsed.questions_memory,
     )
     print(
         f'{bundle.manifest.name} in {engine.name}: {found.questions} questions about '

@@ -12,7 +12,7 @@ key heads, G = H / K query heads of each key head.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional as F
@@ -106,6 +106,7 @@ def _attended(
     cache: torch.Tensor,
     place: Place,
     sizes: Sizes,
+    *,
     product: Callable[..., torch.Tensor] = _of_normed,
     attention: Callable[..., torch.Tensor] = F.scaled_dot_product_attention,
 ) -> torch.Tensor:
@@ -184,26 +185,12 @@ def _scores_of_one(states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return _product(states, weight).to(states.dtype)
 
 
-def _attended_by_few(
-    x: torch.Tensor,
-    norm: torch.Tensor,
-    weight: torch.Tensor,
-    cache: torch.Tensor,
-    place: Place,
-    sizes: Sizes,
-) -> torch.Tensor:
-    return _attended(x, norm, weight, cache, place, sizes, attention=_spread_attention)
+def _attended_by_few(*inputs: Any) -> torch.Tensor:
+    return _attended(*inputs, attention=_spread_attention)
 
 
-def _attended_by_one(
-    x: torch.Tensor,
-    norm: torch.Tensor,
-    weight: torch.Tensor,
-    cache: torch.Tensor,
-    place: Place,
-    sizes: Sizes,
-) -> torch.Tensor:
-    return _attended(x, norm, weight, cache, place, sizes, _of_one_normed, _summed_attention)
+def _attended_by_one(*inputs: Any) -> torch.Tensor:
+    return _attended(*inputs, product=_of_one_normed, attention=_summed_attention)
 
 
 MANY = Parts(_attended, _added, _gated, _scores)

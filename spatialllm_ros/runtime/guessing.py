@@ -23,6 +23,7 @@ WAYS = 2
 MOST_READ = 1 + WAYS
 """Words of one question in a pass; where a form's words are several tokens, they may be more."""
 _NAMES = re.compile(r'(?!(?:there|column|distance)\b)[a-z ]*[a-z](?<!\band)')
+"""What may be the name of an object, or several: no other form of answer begins so."""
 
 
 def ways_on(

@@ -130,15 +130,15 @@ def test_two_processes_learn_what_one_learns_from_their_batches(trained, vision)
 
 
 def test_sharded_weights_learn_what_whole_ones_learn(trained, shards, tmp_path):
-    command = train_command(shards, tmp_path, processes=2, sharding='full')
+    slow = {'processes': 2, 'learning_rate': 0.0002}  # for larger steps make more of rounding
+    command = train_command(shards, tmp_path, **slow, sharding='full')
     for part in (['--minutes', '0'], []):  # one step, and from its checkpoint to the end
         subprocess.run([*command, *part], cwd=ROOT, env=one_thread(), check=True)
-    whole, shared = trained(processes=2), tmp_path / 'instruction'
+    whole, shared = trained(**slow), tmp_path / 'instruction'
     expected, found = curve(whole), curve(shared)
     for key, value in expected.items():
         if key[1] == 'train':
-            # The first steps are equal to the digits that are kept; rounding then doubles or more.
-            assert found[key] == pytest.approx(value, rel=2e-6 * 2.5 ** int(key[0])), key
+            assert found[key] == pytest.approx(value, rel=2e-5), key
     weights, own = checkpoint(whole), checkpoint(shared)
     assert {name: value.shape for name, value in weights.items()} == {
         name: value.shape for name, value in own.items()

@@ -144,7 +144,7 @@ def test_each_round_has_a_world_of_its_own(bundles):
 
 
 def test_a_turn_times_each_step_as_often_as_it_is_done(bundles):
-    (world, *_) = bench_worlds(bundles[0])
+    (world,) = bench_worlds(bundles[0], 1)
     samples = RunTime(bundles[0], 'onnx', 1).turn(world)
     counts = {name: len(seconds) for name, seconds in samples.items()}
     asked = min(QUESTIONS, len(world.records))
@@ -159,7 +159,7 @@ def test_a_turn_times_each_step_as_often_as_it_is_done(bundles):
 
 def test_batches_that_have_no_room_are_left_out(bundles):
     decoder = bundles[0].manifest.decoder
-    (world, *_) = bench_worlds(bundles[0])
+    (world,) = bench_worlds(bundles[0], 1)
     contestant = RunTime(bundles[0], 'onnx', 1)
     small = replace(bundles[0].manifest, decoder=replace(decoder, context=100))
     contestant.bundle = replace(bundles[0], manifest=small)
@@ -306,7 +306,7 @@ class Forgetful(SpatialSession):
 
 def test_memory_that_grows_is_noticed(bundles):
     session = Forgetful.load(bundles[0].folder, threads=1)
-    found = measure_growth(session, bench_worlds(bundles[0]), 600)
+    found = measure_growth(session, bench_worlds(bundles[0], 4), 600)
     assert not found.is_flat
     kept = math.floor(0.7 * found.frames) * 2**21
     assert found.end_bytes - found.warm_bytes > kept > LARGEST_GROWTH_BYTES

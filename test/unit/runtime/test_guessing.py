@@ -20,6 +20,7 @@ def tokenizer():
         ('which is nearer, the red car or the red mug?', 'red', ['car', 'mug']),
         ('which is nearer, the red car or the red car?', 'red', ['car']),
         ('which is red, a red dog, a red mug or a red car?', 'red', ['dog', 'mug']),
+        ('is it the car?', 'car', ['and']),
         ('the dog, the car', 'dog', ['and']),
         ('the dog, the car', 'car', ['and']),
         ('what do you see?', 'car and dog', ['and']),
